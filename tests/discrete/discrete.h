@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../support/named_function.h"
+
 #define MAX_HEAPS 3
 #define MAX_TYPES 4
 #define MAX_FAMILIES 3
@@ -144,12 +146,6 @@ PFN_vkVoidFunction find_physical_function(const char *name);
 PFN_vkVoidFunction find_memory_function(const char *name);
 PFN_vkVoidFunction find_queue_function(const char *name);
 
-struct named_function {
-    const char *name;
-    PFN_vkVoidFunction function;
-};
-PFN_vkVoidFunction find_named(const struct named_function *list, size_t count, const char *name);
-
 // queue.c: the queues that a device was asked for, over one of the driver's.
 bool create_queues(struct device *device, const VkDeviceCreateInfo *info,
     PFN_vkSetDeviceLoaderData set_loader_data);
@@ -161,15 +157,11 @@ void destroy_allocations(struct device *device);
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 // What the layer has instead of Vulkan's functions of these names, and a function that finds it.
-#define OURS(name, function) \
-    { \
-        "vk" name, (PFN_vkVoidFunction)function \
-    }
 #define FIND_OURS(find, ...) \
     PFN_vkVoidFunction find(const char *name) \
     { \
         static const struct named_function list[] = { __VA_ARGS__ }; \
-        return find_named(list, COUNT(list), name); \
+        return FIND_NAMED(list, name); \
     }
 
 #endif

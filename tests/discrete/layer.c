@@ -46,14 +46,6 @@ static void *key_of(const void *dispatchable)
     return *(void *const *)dispatchable;
 }
 
-PFN_vkVoidFunction find_named(const struct named_function *list, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(list[i].name, name))
-            return list[i].function;
-    return NULL;
-}
-
 static struct linked *find_linked(struct linked *const *list, const void *dispatchable)
 {
     pthread_mutex_lock(&layer_mutex);
@@ -302,12 +294,12 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
     VkInstance handle, const char *name)
 {
     static const struct named_function list[] = {
-        { "vkGetInstanceProcAddr", (PFN_vkVoidFunction)get_instance_proc },
-        { "vkCreateInstance", (PFN_vkVoidFunction)create_instance },
-        { "vkDestroyInstance", (PFN_vkVoidFunction)destroy_instance },
-        { "vkCreateDevice", (PFN_vkVoidFunction)create_device },
+        OURS("GetInstanceProcAddr", get_instance_proc),
+        OURS("CreateInstance", create_instance),
+        OURS("DestroyInstance", destroy_instance),
+        OURS("CreateDevice", create_device),
     };
-    PFN_vkVoidFunction ours = find_named(list, COUNT(list), name);
+    PFN_vkVoidFunction ours = FIND_NAMED(list, name);
     struct instance *instance = handle ? find_instance(handle) : NULL;
     if (!instance)
         return ours;
@@ -322,11 +314,5 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
 VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(
     VkNegotiateLayerInterface *interface)
 {
-    if (interface->loaderLayerInterfaceVersion < 2)
-        return VK_ERROR_INITIALIZATION_FAILED;
-    interface->loaderLayerInterfaceVersion = 2;
-    interface->pfnGetInstanceProcAddr = get_instance_proc;
-    interface->pfnGetDeviceProcAddr = get_device_proc;
-    interface->pfnGetPhysicalDeviceProcAddr = NULL;
-    return VK_SUCCESS;
+    return negotiate_layer(interface, get_instance_proc, get_device_proc);
 }

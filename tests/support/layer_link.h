@@ -24,4 +24,18 @@ TAKE_LINK(take_instance_link, Instance, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE
 TAKE_LINK(take_device_link, Device, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO)
 #undef TAKE_LINK
 
+// All of vkNegotiateLoaderLayerInterfaceVersion(), for a layer with no functions of physical
+// devices that the loader does not know.
+static inline VkResult negotiate_layer(VkNegotiateLayerInterface *interface,
+    PFN_vkGetInstanceProcAddr get_instance_proc, PFN_vkGetDeviceProcAddr get_device_proc)
+{
+    if (interface->loaderLayerInterfaceVersion < 2)
+        return VK_ERROR_INITIALIZATION_FAILED;
+    interface->loaderLayerInterfaceVersion = 2;
+    interface->pfnGetInstanceProcAddr = get_instance_proc;
+    interface->pfnGetDeviceProcAddr = get_device_proc;
+    interface->pfnGetPhysicalDeviceProcAddr = NULL;
+    return VK_SUCCESS;
+}
+
 #endif

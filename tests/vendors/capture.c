@@ -12,6 +12,7 @@
 #include "executables.h"
 
 #include "../support/layer_link.h"
+#include "../support/named_function.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -261,23 +262,17 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
 
 static PFN_vkVoidFunction find(const char *name)
 {
-    static const struct {
-        const char *name;
-        PFN_vkVoidFunction function;
-    } ours[] = {
-        { "vkGetInstanceProcAddr", (PFN_vkVoidFunction)get_instance_proc },
-        { "vkGetDeviceProcAddr", (PFN_vkVoidFunction)get_device_proc },
-        { "vkCreateInstance", (PFN_vkVoidFunction)create_instance },
-        { "vkCreateDevice", (PFN_vkVoidFunction)create_device },
-        { "vkDestroyDevice", (PFN_vkVoidFunction)destroy_device },
-        { "vkCreateShaderModule", (PFN_vkVoidFunction)create_module },
-        { "vkCreateComputePipelines", (PFN_vkVoidFunction)create_pipelines },
-        { "vkSetDebugUtilsObjectNameEXT", (PFN_vkVoidFunction)set_name },
+    static const struct named_function ours[] = {
+        OURS("GetInstanceProcAddr", get_instance_proc),
+        OURS("GetDeviceProcAddr", get_device_proc),
+        OURS("CreateInstance", create_instance),
+        OURS("CreateDevice", create_device),
+        OURS("DestroyDevice", destroy_device),
+        OURS("CreateShaderModule", create_module),
+        OURS("CreateComputePipelines", create_pipelines),
+        OURS("SetDebugUtilsObjectNameEXT", set_name),
     };
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (!strcmp(ours[i].name, name))
-            return ours[i].function;
-    return NULL;
+    return FIND_NAMED(ours, name);
 }
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device, const char *name)
@@ -296,11 +291,5 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
 VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(
     VkNegotiateLayerInterface *interface)
 {
-    if (interface->loaderLayerInterfaceVersion < 2)
-        return VK_ERROR_INITIALIZATION_FAILED;
-    interface->loaderLayerInterfaceVersion = 2;
-    interface->pfnGetInstanceProcAddr = get_instance_proc;
-    interface->pfnGetDeviceProcAddr = get_device_proc;
-    interface->pfnGetPhysicalDeviceProcAddr = NULL;
-    return VK_SUCCESS;
+    return negotiate_layer(interface, get_instance_proc, get_device_proc);
 }

@@ -13,6 +13,9 @@
 #include "base/common.h"
 #include "base/hash.h"
 #include "vulkan/feature_set.h"
+#include "vulkan/vk.h"
+
+#include "../support/named_function.h"
 
 PFN_vkGetInstanceProcAddr __real_vkmoe_vk_loader(void);
 PFN_vkGetInstanceProcAddr __wrap_vkmoe_vk_loader(void);
@@ -263,32 +266,29 @@ static VKAPI_ATTR void VKAPI_CALL destroy_pipeline(
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device, const char *name)
 {
-    const struct {
-        const char *name;
-        PFN_vkVoidFunction function;
-    } ours[] = {
-        { "vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)get_requirements },
-        { "vkCreateComputePipelines", (PFN_vkVoidFunction)create_pipelines },
-        { "vkDestroyPipeline", (PFN_vkVoidFunction)destroy_pipeline },
-        { "vkCreatePipelineLayout", (PFN_vkVoidFunction)create_layout },
-        { "vkCreateShaderModule", (PFN_vkVoidFunction)create_module },
-        { "vkCreateSemaphore", (PFN_vkVoidFunction)create_semaphore },
-        { "vkDestroySemaphore", (PFN_vkVoidFunction)destroy_semaphore },
-        { "vkWaitSemaphores", (PFN_vkVoidFunction)wait_semaphores },
-        { "vkGetSemaphoreCounterValue", (PFN_vkVoidFunction)get_semaphore_value },
-        { "vkQueueSubmit2", (PFN_vkVoidFunction)submit },
-        { "vkResetCommandPool", (PFN_vkVoidFunction)reset_pool },
-        { "vkResetCommandBuffer", (PFN_vkVoidFunction)reset },
-        { "vkQueueWaitIdle", (PFN_vkVoidFunction)wait_idle },
-        { "vkBeginCommandBuffer", (PFN_vkVoidFunction)begin },
-        { "vkEndCommandBuffer", (PFN_vkVoidFunction)end },
-        { "vkCmdPipelineBarrier2", (PFN_vkVoidFunction)barrier },
-        { "vkCmdBindPipeline", (PFN_vkVoidFunction)bind },
-        { "vkCmdPushConstants", (PFN_vkVoidFunction)push },
-        { "vkCmdDispatch", (PFN_vkVoidFunction)dispatch },
-        { "vkCmdDispatchIndirect", (PFN_vkVoidFunction)dispatch_indirect },
-        { "vkCmdCopyBuffer", (PFN_vkVoidFunction)copy },
-        { "vkCmdFillBuffer", (PFN_vkVoidFunction)fill },
+    static const struct named_function ours[] = {
+        OURS("GetBufferMemoryRequirements", get_requirements),
+        OURS("CreateComputePipelines", create_pipelines),
+        OURS("DestroyPipeline", destroy_pipeline),
+        OURS("CreatePipelineLayout", create_layout),
+        OURS("CreateShaderModule", create_module),
+        OURS("CreateSemaphore", create_semaphore),
+        OURS("DestroySemaphore", destroy_semaphore),
+        OURS("WaitSemaphores", wait_semaphores),
+        OURS("GetSemaphoreCounterValue", get_semaphore_value),
+        OURS("QueueSubmit2", submit),
+        OURS("ResetCommandPool", reset_pool),
+        OURS("ResetCommandBuffer", reset),
+        OURS("QueueWaitIdle", wait_idle),
+        OURS("BeginCommandBuffer", begin),
+        OURS("EndCommandBuffer", end),
+        OURS("CmdPipelineBarrier2", barrier),
+        OURS("CmdBindPipeline", bind),
+        OURS("CmdPushConstants", push),
+        OURS("CmdDispatch", dispatch),
+        OURS("CmdDispatchIndirect", dispatch_indirect),
+        OURS("CmdCopyBuffer", copy),
+        OURS("CmdFillBuffer", fill),
     };
 #define LOAD(name) (PFN_##name)(void (*)(void)) get_device_function(device, #name)
     get_requirements_function = LOAD(vkGetBufferMemoryRequirements);
@@ -297,11 +297,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
     create_layout_function = LOAD(vkCreatePipelineLayout);
     create_module_function = LOAD(vkCreateShaderModule);
 #undef LOAD
-    for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
-        if (!strcmp(name, ours[i].name))
-            return ours[i].function;
-    }
-    return get_device_function(device, name);
+    const PFN_vkVoidFunction function = FIND_NAMED(ours, name);
+    return function ? function : get_device_function(device, name);
 }
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(
