@@ -32,11 +32,9 @@ enum { DEFAULT_CONTEXT = 4096 };
 static const char clear[] = "/clear";
 
 struct chat {
-    const char *checkpoint, *system, *template_name, *device, *cache_type;
+    const char *checkpoint, *system, *template_name;
     uint32_t count, context;
-    struct cli_sampling sampling;
-    bool exact, validate;
-    enum vkmoe_dtype cache_dtype;
+    struct cli_running running;
 
     const struct cli_template *template;
     struct cli_session session;
@@ -198,17 +196,7 @@ static int start(struct chat *chat)
         return cli_fail(
             "%s: knows %u positions, --context is %u", chat->checkpoint, s->context, chat->context);
     const uint32_t preset = s->context < DEFAULT_CONTEXT ? s->context : DEFAULT_CONTEXT;
-    cli_catch_interrupt();
-    return cli_session_start(s,
-        &(struct cli_session_params){
-            .device = chat->device,
-            .validate = chat->validate,
-            .capacity = chat->context ? chat->context : preset,
-            .chunk_logits = 1,
-            .fast = !chat->exact,
-            .cache_dtype = chat->cache_dtype,
-            .interrupted = &cli_interrupted,
-        });
+    return cli_running_start(&chat->running, s, chat->context ? chat->context : preset, false);
 }
 
 static int run(struct chat *chat)
@@ -218,7 +206,7 @@ static int run(struct chat *chat)
     if (status != 0 || (status = find_template(chat)) != 0 || (status = start(chat)) != 0)
         return status;
     s->more_end_count = cli_template_ends(chat->template, s->tokenizer, s->more_ends);
-    cli_continuation_init(&chat->text, s, &chat->sampling);
+    cli_continuation_init(&chat->text, s, &chat->running.sampling);
     if (isatty(STDIN_FILENO))
         chat->prompt = isatty(STDOUT_FILENO) ? stdout : stderr;
     if (chat->prompt)
@@ -240,20 +228,15 @@ static int parse(struct chat *chat, int argc, char **argv)
         CLI_COUNT("context", "N", &chat->context,
             "tokens to have room for, at most the model's context; else 4096"),
         CLI_COUNT("count", "N", &chat->count, "an answer has at most N tokens"),
-        CLI_SAMPLING(&chat->sampling),
-        CLI_EXACT(&chat->exact),
-        CLI_CACHE_TYPE(&chat->cache_type),
-        CLI_WHERE(&chat->device, &chat->validate),
+        CLI_RUNNING(&chat->running),
     };
-    int status = CLI_PARSE_MODEL(argc, argv, "chat", &chat->checkpoint, options, about);
-    if (status < 0)
-        status = cli_cache_parse("chat", chat->cache_type, &chat->cache_dtype);
+    const int status = CLI_PARSE_MODEL(argc, argv, "chat", &chat->checkpoint, options, about);
     if (status >= 0)
         return status;
     if (chat->template_name)
         chat->template = cli_template_find(chat->template_name);
     if (chat->template || !chat->template_name)
-        return cli_sampling_parse(&chat->sampling, "chat");
+        return cli_running_parse(&chat->running, "chat");
     char *names = cli_template_names();
     const int refused =
         cli_misuse("chat", "--template is '%s', expected one of %s", chat->template_name, names);
@@ -273,6 +256,6 @@ int cli_command_chat(int argc, char **argv)
     cli_continuation_finish(&chat.text);
     cli_session_close(&chat.session);
     cli_lines_finish(&chat.lines);
-    cli_sampling_finish(&chat.sampling);
+    cli_running_finish(&chat.running);
     return status;
 }

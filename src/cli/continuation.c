@@ -4,6 +4,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+int cli_running_parse(struct cli_running *running, const char *command)
+{
+    const int status = cli_sampling_parse(&running->sampling, command);
+    return status < 0 ? cli_cache_parse(command, running->cache_type, &running->cache_dtype)
+                      : status;
+}
+
+void cli_running_finish(struct cli_running *running)
+{
+    cli_sampling_finish(&running->sampling);
+}
+
+int cli_running_start(const struct cli_running *running, struct cli_session *session,
+    uint32_t capacity, bool no_capacity)
+{
+    cli_catch_interrupt();
+    return cli_session_start(session,
+        &(struct cli_session_params){
+            .device = running->device,
+            .validate = running->validate,
+            .capacity = capacity,
+            .chunk_logits = 1,
+            .no_capacity = no_capacity,
+            .fast = !running->exact,
+            .cache_dtype = running->cache_dtype,
+            .interrupted = &cli_interrupted,
+        });
+}
+
 void cli_continuation_init(
     struct cli_continuation *c, struct cli_session *session, struct cli_sampling *sampling)
 {

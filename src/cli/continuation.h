@@ -7,6 +7,27 @@
 #include "screen.h"
 #include "session.h"
 
+// How a model is run that goes on with a text, as the command line says.
+struct cli_running {
+    struct cli_sampling sampling;
+    const char *device, *cache_type;
+    bool exact, validate;
+    enum vkmoe_dtype cache_dtype; // after cli_running_parse()
+};
+
+#define CLI_RUNNING(running) \
+    CLI_SAMPLING(&(running)->sampling), CLI_EXACT(&(running)->exact), \
+        CLI_CACHE_TYPE(&(running)->cache_type), \
+        CLI_WHERE(&(running)->device, &(running)->validate)
+
+// Of zeroed ones. Negative: all is understood. Or the exit status.
+int cli_running_parse(struct cli_running *running, const char *command);
+void cli_running_finish(struct cli_running *running);
+
+// Starts the opened session, for `capacity` positions, unless Ctrl-C comes. Fails with a message.
+int cli_running_start(const struct cli_running *running, struct cli_session *session,
+    uint32_t capacity, bool no_capacity);
+
 struct cli_continuation {
     struct cli_session *session; // started
     struct cli_sampling *sampling;

@@ -28,12 +28,11 @@ static const char about[] =
 enum { DEFAULT_COUNT = 256 };
 
 struct job {
-    const char *checkpoint, *tokens, *device, *cache_type;
-    enum vkmoe_dtype cache_dtype;
+    const char *checkpoint, *tokens;
     struct cli_prompt prompt;
-    struct cli_sampling sampling;
+    struct cli_running running;
     uint32_t count;
-    bool no_capacity, exact, validate;
+    bool no_capacity;
 
     struct cli_session session;
     struct cli_continuation text;
@@ -56,7 +55,7 @@ static int show_prompt(struct job *job)
 static int write_text(struct job *job)
 {
     struct cli_continuation *text = &job->text;
-    cli_continuation_init(text, &job->session, &job->sampling);
+    cli_continuation_init(text, &job->session, &job->running.sampling);
     int status = show_prompt(job);
     if (status == 0)
         status = cli_continuation_read(text);
@@ -76,25 +75,12 @@ static int write_text(struct job *job)
 static int run_job(struct job *job)
 {
     struct cli_session *s = &job->session;
-    int status = cli_prompt_read(&job->prompt);
-    if (status == 0)
-        status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
+    int status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
     if (status != 0)
         return status;
     const uint64_t wanted = (uint64_t)s->count + job->count;
     const uint32_t capacity = wanted < s->context ? (uint32_t)wanted : s->context;
-    cli_catch_interrupt();
-    status = cli_session_start(s,
-        &(struct cli_session_params){
-            .device = job->device,
-            .validate = job->validate,
-            .capacity = capacity,
-            .chunk_logits = 1,
-            .no_capacity = job->no_capacity,
-            .fast = !job->exact,
-            .cache_dtype = job->cache_dtype,
-            .interrupted = &cli_interrupted,
-        });
+    status = cli_running_start(&job->running, s, capacity, job->no_capacity);
     return status == 0 ? write_text(job) : status;
 }
 
@@ -107,11 +93,8 @@ static int parse(struct job *job, int argc, char **argv)
         CLI_TEXT("tokens", "IDS.npy", &job->tokens,
             "the beginning as integers [tokens]; -: from standard input"),
         CLI_COUNT("count", "N", &job->count, "generate at most N tokens; else 256"),
-        CLI_SAMPLING(&job->sampling),
         CLI_NO_CAPACITY(&job->no_capacity),
-        CLI_EXACT(&job->exact),
-        CLI_CACHE_TYPE(&job->cache_type),
-        CLI_WHERE(&job->device, &job->validate),
+        CLI_RUNNING(&job->running),
     };
     return CLI_PARSE_MODEL(argc, argv, "generate", &job->checkpoint, options, about);
 }
@@ -123,15 +106,13 @@ int cli_command_generate(int argc, char **argv)
     if (status < 0)
         status = cli_prompt_check("generate", &job.prompt, job.tokens);
     if (status < 0)
-        status = cli_sampling_parse(&job.sampling, "generate");
-    if (status < 0)
-        status = cli_cache_parse("generate", job.cache_type, &job.cache_dtype);
+        status = cli_running_parse(&job.running, "generate");
     if (status >= 0)
         return status;
     status = run_job(&job);
     cli_continuation_finish(&job.text);
     cli_session_close(&job.session);
     cli_prompt_finish(&job.prompt);
-    cli_sampling_finish(&job.sampling);
+    cli_running_finish(&job.running);
     return status;
 }

@@ -279,9 +279,7 @@ static int check_experts(const struct job *job)
 static int run_job(struct job *job)
 {
     struct cli_session *s = &job->session;
-    int status = cli_prompt_read(&job->prompt);
-    if (status == 0)
-        status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
+    int status = cli_session_open(s, job->checkpoint, &job->prompt, job->tokens);
     if (status == 0 && s->input)
         status =
             cli_fail("%s: is an encoder-decoder, whose experts are not mapped", job->checkpoint);

@@ -167,9 +167,12 @@ static int open_model(struct cli_session *s, const char *path)
 }
 
 int cli_session_open(
-    struct cli_session *s, const char *path, const struct cli_prompt *prompt, const char *ids)
+    struct cli_session *s, const char *path, struct cli_prompt *prompt, const char *ids)
 {
-    int status = open_model(s, path);
+    *s = (struct cli_session){ 0 };
+    int status = cli_prompt_read(prompt);
+    if (status == 0)
+        status = open_model(s, path);
     if (status == 0)
         status = ids ? read_ids(s, ids, &s->tokens, &s->count) : read_text(s, prompt);
     if (status != 0 || s->frame.encoder_blocks == 0)

@@ -39,12 +39,12 @@ struct cli_session {
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
 
-// The text is either the prompt, which is bytes or for the model's tokenizer, or the
-// file `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder begins
-// with its start token. Fails with a message if it does not fit the model. To be closed in any
-// case.
-int cli_session_open(struct cli_session *session, const char *path, const struct cli_prompt *prompt,
-    const char *ids);
+// The text is either the prompt, which is read first, and is bytes or for the model's tokenizer, or
+// the file `ids` of integers [tokens]. An encoder-decoder's encoder reads it, and the decoder
+// begins with its start token. Fails with a message if it does not fit the model. To be closed in
+// any case.
+int cli_session_open(
+    struct cli_session *session, const char *path, struct cli_prompt *prompt, const char *ids);
 
 // The same with a file for each side of an encoder-decoder, `ids` being the decoder's. `input`
 // NULL: only for models without an encoder.
