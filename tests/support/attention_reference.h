@@ -149,7 +149,7 @@ void reference_attention_from(
 // [rows][columns] of a view, dense; NULL if it is absent.
 double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32_t columns);
 
-// The same of [count] views: [count][rows][columns].
+// The same of [count] views: [count][rows][columns]. NULL: there are none.
 double *reference_read_views(
     const struct vkmoe_view *views, uint32_t count, uint32_t rows, uint32_t columns);
 
@@ -206,5 +206,7 @@ void reference_nsa_heads(const struct reference_attention *attention,
 // The gate's part of a reference_layer, from params.
 void reference_router_from(const struct vkmoe_router_params *params, uint32_t hidden,
     uint32_t experts, uint32_t experts_per_token, struct reference_layer *out);
+// Its arrays alone.
+void reference_read_gate(const struct vkmoe_router_params *params, struct reference_layer *out);
 
 #endif

@@ -22,6 +22,8 @@ double *reference_read_view(const struct vkmoe_view *view, uint32_t rows, uint32
 double *reference_read_views(
     const struct vkmoe_view *views, uint32_t experts, uint32_t rows, uint32_t columns)
 {
+    if (!views)
+        return NULL;
     size_t count = (size_t)rows * columns;
     double *all = allocate(experts * count, sizeof(double));
     for (uint32_t e = 0; e < experts; e++) {
@@ -36,35 +38,25 @@ double *reference_read_views(
 void reference_router_from(const struct vkmoe_router_params *p, uint32_t hidden, uint32_t experts,
     uint32_t experts_per_token, struct reference_layer *out)
 {
-    *out = (struct reference_layer){
+    *out = reference_numbers(&(struct vkmoe_moe_params){
         .hidden = hidden,
         .experts = experts,
         .experts_per_token = experts_per_token,
-        .score = p->score,
-        .select = p->select,
-        .weigh = p->weigh,
-        .group_score = p->groups.score,
-        .groups = p->groups.count,
-        .groups_kept = p->groups.kept,
-        .each_group = p->groups.mode == VKMOE_GROUP_MODE_EACH,
-        .group_mask_zero = p->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO,
-        .renormalize = p->renormalize.mode != VKMOE_RENORMALIZE_NONE,
-        .renormalize_max = p->renormalize.mode == VKMOE_RENORMALIZE_MAX,
-        .renormalize_epsilon = p->renormalize.epsilon,
-        .scale = p->scale,
-        .soft_cap = p->soft_cap,
-        .sparsemixer_threshold = p->sparsemixer_threshold,
-        .rms_norm = p->rms_norm,
-        .rms_epsilon = p->rms_epsilon,
-        .capacity = p->capacity,
-        .always = p->always,
-        .router = reference_read_view(&p->weight, experts, hidden),
-        .input_scale = reference_read_view(&p->input_scale, 1, hidden),
-        .router_bias = reference_read_view(&p->bias, 1, experts),
-        .correction_bias = reference_read_view(&p->correction_bias, 1, experts),
-        .expert_scale = reference_read_view(&p->expert_scale, 1, experts),
-        .levels = reference_read_view(&p->levels, 2, hidden),
-    };
+        .router = *p,
+    });
+    reference_read_gate(p, out);
+}
+
+void reference_read_gate(const struct vkmoe_router_params *p, struct reference_layer *out)
+{
+    const uint32_t experts = out->experts;
+    const uint32_t hidden = out->router_hidden ? out->router_hidden : out->hidden;
+    out->router = reference_read_view(&p->weight, experts, hidden);
+    out->input_scale = reference_read_view(&p->input_scale, 1, hidden);
+    out->router_bias = reference_read_view(&p->bias, 1, experts);
+    out->correction_bias = reference_read_view(&p->correction_bias, 1, experts);
+    out->expert_scale = reference_read_view(&p->expert_scale, 1, experts);
+    out->levels = reference_read_view(&p->levels, 2, hidden);
 }
 
 static void read_head_experts(const struct vkmoe_head_experts *h, uint32_t heads, uint32_t hidden,

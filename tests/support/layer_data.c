@@ -411,42 +411,6 @@ static void make_weights(const struct maker *m)
     m->data->weights = weights;
 }
 
-static void copy_parameters(struct reference_layer *to, const struct vkmoe_moe_params *from)
-{
-    const struct vkmoe_router_params *router = &from->router;
-    *to = (struct reference_layer){
-        .hidden = from->hidden,
-        .inner = from->inner,
-        .router_hidden = from->router_hidden,
-        .experts = from->experts,
-        .experts_per_token = from->experts_per_token,
-        .score = router->score,
-        .select = router->select,
-        .weigh = router->weigh,
-        .group_score = router->groups.score,
-        .groups = router->groups.count,
-        .groups_kept = router->groups.kept,
-        .each_group = router->groups.mode == VKMOE_GROUP_MODE_EACH,
-        .group_mask_zero = router->groups.mode == VKMOE_GROUP_MODE_MASK_ZERO,
-        .renormalize = router->renormalize.mode != VKMOE_RENORMALIZE_NONE,
-        .renormalize_max = router->renormalize.mode == VKMOE_RENORMALIZE_MAX,
-        .renormalize_epsilon = router->renormalize.epsilon,
-        .scale = router->scale,
-        .soft_cap = router->soft_cap,
-        .sparsemixer_threshold = router->sparsemixer_threshold,
-        .rms_norm = router->rms_norm,
-        .rms_epsilon = router->rms_epsilon,
-        .capacity = router->capacity,
-        .always = router->always,
-        .activation = from->activation,
-        .activation_alpha = from->activation_alpha,
-        .activation_limit = from->activation_limit,
-        .weight_on_input = from->weight_on_input,
-        .shared_inner = from->shared.inner,
-        .latent_size = from->latent.size,
-    };
-}
-
 void layer_data_init(
     struct layer_data *data, const struct layer_case *c, uint64_t seed, bool with_reference)
 {
@@ -454,7 +418,7 @@ void layer_data_init(
     data->params.struct_size = sizeof data->params;
     struct maker m = { data, c, rng_for(seed, c->name).state, with_reference };
     if (with_reference)
-        copy_parameters(&data->reference, &c->layer);
+        data->reference = reference_numbers(&c->layer);
     if (c->layer.router.select != VKMOE_SELECT_SUPPLIED_WEIGHTED)
         make_router(&m);
     make_experts(&m);

@@ -9,43 +9,21 @@
 
 // ------------------------------------------------------------------------ from a model
 
-static double *read_views(
-    const struct vkmoe_view *views, uint32_t count, uint32_t rows, uint32_t columns)
-{
-    if (!views)
-        return NULL;
-    size_t size = (size_t)rows * columns;
-    double *all = allocate(count * size, sizeof(double));
-    for (uint32_t e = 0; e < count; e++) {
-        double *one = reference_read_view(&views[e], rows, columns);
-        if (one)
-            memcpy(all + e * size, one, size * sizeof(double));
-        free(one);
-    }
-    return all;
-}
-
 void reference_layer_from(const struct vkmoe_moe_params *p, struct reference_layer *out)
 {
     uint32_t experts = p->experts, hidden = p->hidden, inner = p->inner, shared = p->shared.inner;
     uint32_t latent = p->latent.size, width = latent ? latent : hidden;
-    reference_router_from(&p->router, hidden, experts, p->experts_per_token, out);
-    out->inner = inner;
-    out->activation = p->activation;
-    out->activation_alpha = p->activation_alpha;
-    out->activation_limit = p->activation_limit;
-    out->weight_on_input = p->weight_on_input;
-    out->gate = read_views(p->gate, experts, inner, width);
-    out->up = read_views(p->up, experts, inner, width);
-    out->down = read_views(p->down, experts, width, inner);
+    *out = reference_numbers(p);
+    reference_read_gate(&p->router, out);
+    out->gate = reference_read_views(p->gate, experts, inner, width);
+    out->up = reference_read_views(p->up, experts, inner, width);
+    out->down = reference_read_views(p->down, experts, width, inner);
     out->gate_bias = reference_read_view(&p->gate_bias, experts, inner);
     out->up_bias = reference_read_view(&p->up_bias, experts, inner);
     out->down_bias = reference_read_view(&p->down_bias, experts, width);
     out->output_bias = reference_read_view(&p->output_bias, 1, hidden);
-    out->latent_size = latent;
     out->latent_down = reference_read_view(&p->latent.down, latent, hidden);
     out->latent_up = reference_read_view(&p->latent.up, hidden, latent);
-    out->shared_inner = shared;
     if (!shared)
         return;
     out->shared_gate = reference_read_view(&p->shared.gate, shared, hidden);

@@ -68,6 +68,9 @@ struct reference_layer {
     double *latent_up;   // [hidden][latent_size]
 };
 
+// All but the arrays.
+struct reference_layer reference_numbers(const struct vkmoe_moe_params *params);
+
 // Frees the arrays and zeroes the struct; accepts NULL and a zeroed one.
 void reference_layer_finish(struct reference_layer *layer);
 
