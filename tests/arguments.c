@@ -98,12 +98,16 @@ static void check_quiet(const char *function, const char *argument, bool conditi
         QUIET(function, "log", function(path, NULL, &out) == VKMOE_OK); \
     } while (0)
 
-// Of no object: X_device_size() and X_destroy().
+// Of no object: X_destroy(), and X_device_size().
+#define QUIET_DESTROY(object, argument) \
+    do { \
+        object##_destroy(NULL); \
+        QUIET(object##_destroy, argument, (object##_destroy(&out), !out)); \
+    } while (0)
 #define QUIET_OBJECT(object, argument) \
     do { \
         QUIET(object##_device_size, argument, !object##_device_size(NULL)); \
-        object##_destroy(NULL); \
-        QUIET(object##_destroy, argument, (object##_destroy(&out), !out)); \
+        QUIET_DESTROY(object, argument); \
     } while (0)
 
 // X_get_info(object, &info), whose struct is `type`: zeros without an object.
@@ -223,8 +227,7 @@ static void call_device(void)
         vkmoe_device_get_tuning, "text", vkmoe_device_get_tuning(device, NULL, &size) == VKMOE_OK);
     REFUSED(vkmoe_device_tune, "device", 0, (NULL, &tune));
     REFUSED(vkmoe_device_tune, "params", 1, (device, NULL));
-    vkmoe_device_destroy(NULL);
-    QUIET(vkmoe_device_destroy, "device", (vkmoe_device_destroy(&out), !out));
+    QUIET_DESTROY(vkmoe_device, "device");
 }
 
 static void call_buffer(void)
@@ -243,8 +246,7 @@ static void call_buffer(void)
     QUIET(vkmoe_buffer_download, "data", vkmoe_buffer_download(buffer, 0, NULL, 0) == VKMOE_OK);
     QUIET(vkmoe_buffer_size, "buffer", !vkmoe_buffer_size(NULL));
     QUIET(vkmoe_buffer_address, "buffer", !vkmoe_buffer_address(NULL));
-    vkmoe_buffer_destroy(NULL);
-    QUIET(vkmoe_buffer_destroy, "buffer", (vkmoe_buffer_destroy(&out), !out));
+    QUIET_DESTROY(vkmoe_buffer, "buffer");
 }
 
 static void call_stream(void)
@@ -271,8 +273,7 @@ static void call_stream(void)
     REFUSED(vkmoe_stream_submit, "signals", 1,
         (stream,
             &(struct vkmoe_submit_params){ VKMOE_INIT(vkmoe_submit_params), .signal_count = 1 }));
-    vkmoe_stream_destroy(NULL);
-    QUIET(vkmoe_stream_destroy, "stream", (vkmoe_stream_destroy(&out), !out));
+    QUIET_DESTROY(vkmoe_stream, "stream");
 }
 
 static void call_layer(void)
@@ -334,8 +335,7 @@ static void call_checkpoint(void)
     REFUSED(vkmoe_inventory_get_tensor, "inventory", 0, (NULL, 0, &tensor));
     REFUSED(vkmoe_inventory_get_tensor, "info", 1, (out, 0, NULL));
     vkmoe_inventory_destroy(&out);
-    vkmoe_inventory_destroy(NULL);
-    QUIET(vkmoe_inventory_destroy, "inventory", (vkmoe_inventory_destroy(&out), !out));
+    QUIET_DESTROY(vkmoe_inventory, "inventory");
 }
 
 #define REFUSED_NORMS(function) \
@@ -366,8 +366,7 @@ static void call_model(void)
     REFUSED_NORMS(vkmoe_checkpoint_get_norm_biases);
     REFUSED(vkmoe_checkpoint_get_extras, "checkpoint", 0, (NULL, first_block, &extras));
     REFUSED(vkmoe_checkpoint_get_extras, "extras", 1, (model, first_block, NULL));
-    vkmoe_checkpoint_destroy(NULL);
-    QUIET(vkmoe_checkpoint_destroy, "checkpoint", (vkmoe_checkpoint_destroy(&out), !out));
+    QUIET_DESTROY(vkmoe_checkpoint, "checkpoint");
 }
 
 static void call_network(void)
