@@ -333,20 +333,28 @@ fail:
     return false;
 }
 
+// One thing of each that is not as it has to be.
 static bool test_broken(void)
 {
-    const struct change change = { .pre = "qwen2" };
-    CHECK(read_vocabulary("qwen2"));
-    vocabulary.kinds[5] = 9;
-    CHECK(is_refused(&change, "tokens: token 5 has an unknown type"));
-    vocabulary.kinds[5] = 1;
-    vocabulary.tokens[6] = "\xff";
-    CHECK(is_refused(&change, "tokens: token 6 is no UTF-8"));
-    vocabulary.tokens[6] = vocabulary.tokens[7];
-    CHECK(is_refused(&change, "there is another token of the text"));
-    vocabulary.tokens[6] = "&&&";
-    vocabulary.merges[2] = "ab";
-    CHECK(is_refused(&change, "merges: the one at 2 is not of two tokens"));
+    static const struct {
+        uint32_t kind;
+        const char *token, *merge, *said;
+    } rows[] = {
+        { .kind = 9, .said = "tokens: token 5 has an unknown type" },
+        { .token = "\xff", .said = "tokens: token 5 is no UTF-8" },
+        { .token = "!", .said = "there is another token of the text" },
+        { .merge = "ab", .said = "merges: the one at 5 is not of two tokens" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        CHECK(read_vocabulary("qwen2"));
+        if (rows[i].kind)
+            vocabulary.kinds[5] = rows[i].kind;
+        if (rows[i].token)
+            vocabulary.tokens[5] = rows[i].token;
+        if (rows[i].merge)
+            vocabulary.merges[5] = rows[i].merge;
+        CHECK(is_refused(&(struct change){ .pre = "qwen2" }, rows[i].said));
+    }
     return true;
 fail:
     return false;
