@@ -195,6 +195,16 @@ static bool write_edited(const char *family, const struct gguf_edit *edit, const
     return made;
 }
 
+// That what opening a file says has `words`.
+static bool is_said(const char *path, const char *words)
+{
+    struct record record = { 0 };
+    const bool said = try_whole(path, &record) && strstr(record.last, words);
+    if (!said)
+        tap_note("%s", record.last);
+    return said;
+}
+
 static bool check_edited(const struct edited *row)
 {
     struct record record = { 0 }, of_moe = { 0 };
@@ -224,11 +234,9 @@ static bool check_scale(void)
         .architecture = "deepseek" };
     struct vkmoe_moe_params params;
     const char *path = folder_path("scale.gguf");
-    const bool ok = write_edited("mixtral", &edit, path)
+    return write_edited("mixtral", &edit, path)
         && try_moe(path, &printing_log, 0, &params) == VKMOE_OK && params.router.scale == 2.5f
         && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM;
-    folder_empty();
-    return ok;
 }
 
 // Of DeepSeek-V2's files keys say no more than of V3's, but that scores are softmax.
@@ -239,7 +247,7 @@ static bool check_groups(void)
         "deepseek2.expert_gating_func", "1", GGUF_U32 };
     struct vkmoe_moe_params v3 = { VKMOE_INIT(vkmoe_moe_params) }, v2 = v3;
     const char *path = folder_path("groups.gguf");
-    const bool ok = write_edited("deepseek_v3", &as_it_is, path)
+    return write_edited("deepseek_v3", &as_it_is, path)
         && try_moe(path, &printing_log, 1, &v3) == VKMOE_OK
         && write_edited("deepseek_v3", &softmax, path)
         && try_moe(path, &printing_log, 1, &v2) == VKMOE_OK && v3.router.groups.count == 4
@@ -247,8 +255,6 @@ static bool check_groups(void)
         && v3.router.groups.mode == VKMOE_GROUP_MODE_MASK && v2.router.groups.count == 4
         && v2.router.groups.score == VKMOE_GROUP_SCORE_MAX
         && v2.router.groups.mode == VKMOE_GROUP_MODE_MASK_ZERO;
-    folder_empty();
-    return ok;
 }
 
 // A block of Nemotron-3 Super with these tensors and this width of the latent.
@@ -316,7 +322,6 @@ static bool check_latent(void)
         CHECK(try_moe(path, &log, 0, &p) != VKMOE_OK);
         CHECK(record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, spoilt[i].line));
     }
-    folder_empty();
     return true;
 fail:
     tap_note("%s", record.last);
@@ -327,17 +332,11 @@ fail:
 // Half a file: no tensor is larger than that, but some begin where it has ended.
 static bool check_half(void)
 {
-    struct record record = { 0 };
     struct stat info;
     const char *path = folder_path("half.gguf");
-    const bool ok = write_edited("mixtral", &(struct gguf_edit){ 0 }, path)
-        && stat(path, &info) == 0 && truncate(path, info.st_size / 2) == 0
-        && try_whole(path, &record)
-        && strstr(record.last, "ends beyond the end of the file, whose download may not be");
-    if (!ok)
-        tap_note("%s", record.last);
-    folder_empty();
-    return ok;
+    return write_edited("mixtral", &(struct gguf_edit){ 0 }, path) && stat(path, &info) == 0
+        && truncate(path, info.st_size / 2) == 0
+        && is_said(path, "ends beyond the end of the file, whose download may not be");
 }
 
 // More strings than are worth looking at: of no bytes each, in a file that is a hole.
@@ -345,7 +344,6 @@ static bool check_strings(void)
 {
     enum { STRINGS = (1 << 24) + 1 };
     struct gguf_writer writer = { 0 };
-    struct record record = { 0 };
     const char *path = folder_path("strings.gguf");
     gguf_key_texts(&writer, "x", (const char *[]){ "" }, 1);
     CHECK(gguf_write(&writer, path));
@@ -355,12 +353,9 @@ static bool check_strings(void)
     fseek(file, 24 + 9 + 8, SEEK_SET); // after the key and the types
     fwrite(&count, sizeof count, 1, file);
     CHECK(fclose(file) == 0 && truncate(path, 49 + 8 * (off_t)STRINGS) == 0);
-    CHECK(try_whole(path, &record));
-    CHECK(strstr(record.last, "x has 16777217 strings, more than 16777216"));
-    folder_empty();
+    CHECK(is_said(path, "x has 16777217 strings, more than 16777216"));
     return true;
 fail:
-    tap_note("%s", record.last);
     return false;
 }
 
@@ -368,37 +363,26 @@ fail:
 static bool check_lines(void)
 {
     struct gguf_writer writer = { 0 };
-    struct record record = { 0 };
     char key[600] = "x";
     for (size_t i = 0; i < 250; i++)
         strcat(key, "\u00fc");
     strcat(key, "\n");
     const char *path = folder_path("lines.gguf");
     gguf_key_u32(&writer, key, 1);
-    CHECK(gguf_write(&writer, path) && try_whole(path, &record));
-    CHECK(strstr(record.last, "\u00fc?\" at byte 24 is not printable UTF-8"));
-    record = (struct record){ 0 };
-    CHECK(try_whole(folder_path("two\nlines.gguf"), &record));
-    CHECK(strstr(record.last, "two?lines.gguf"));
-    folder_empty();
-    return true;
-fail:
-    tap_note("%s", record.last);
-    return false;
+    return gguf_write(&writer, path) && is_said(path, "\u00fc?\" at byte 24 is not printable UTF-8")
+        && is_said(folder_path("two\nlines.gguf"), "two?lines.gguf");
 }
 
 int main(int argc, char **argv)
 {
+    TEST_TABLE(tests, { "scale", check_scale }, { "groups", check_groups },
+        { "latent", check_latent }, { "half", check_half }, { "strings", check_strings },
+        { "lines", check_lines });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
         return 2;
     TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
-    TAP_TEST(&tap, "scale", check_scale());
-    TAP_TEST(&tap, "groups", check_groups());
-    TAP_TEST(&tap, "latent", check_latent());
-    TAP_TEST(&tap, "half", check_half());
-    TAP_TEST(&tap, "strings", check_strings());
-    TAP_TEST(&tap, "lines", check_lines());
+    run_clean_tests(&tap, tests, COUNT_OF(tests), folder_empty);
     folder_finish();
     return tap_end(&tap);
 }
