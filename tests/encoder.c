@@ -258,46 +258,40 @@ static bool subject_end(struct subject *s, bool ok)
 
 // -------------------------------------------------------------------------------- tests
 
-// Inputs in any order; the decoder at once.
-static bool check_family(
-    struct harness *harness, const char *family, uint32_t capacity, bool no_capacity, uint64_t seed)
+static bool check_with(struct harness *harness, const char *family, uint32_t capacity,
+    bool no_capacity, uint64_t seed, bool (*check)(struct subject *s))
 {
     struct subject s;
-    bool ok = subject_init(&s, harness, family, capacity, no_capacity, seed) && encode(&s, 1)
-        && encode(&s, 0) && encode(&s, 2) && decode(&s, TOKENS);
-    ok = ok && is_as_expected(&s);
-    return subject_end(&s, ok);
-}
-
-// Tokens one by one and in chunks give what all at once do: a capacity turns the same ones away.
-static bool check_chunks(
-    struct harness *harness, const char *family, uint32_t capacity, uint64_t seed)
-{
-    struct subject s;
-    bool ok = subject_init(&s, harness, family, capacity, false, seed);
-    ok = ok && encode_all(&s) && decode(&s, TOKENS);
-    const size_t count = (size_t)TOKENS * s.reference.vocabulary;
-    double *once = calloc(count + 1, sizeof(double));
-    if (!once)
-        abort();
-    for (size_t i = 0; ok && i < count; i++)
-        once[i] = ((const float *)array_range(&s.logits))[i];
-    ok = ok && decode(&s, 7) && compare(&s, once, BETWEEN_TOLERANCE) && decode(&s, 1)
-        && compare(&s, once, BETWEEN_TOLERANCE);
-    free(once);
-    return subject_end(&s, ok);
+    return subject_end(
+        &s, subject_init(&s, harness, family, capacity, no_capacity, seed) && check(&s));
 }
 
 // The rows of logits, to be compared with later ones.
 static double *keep_logits(const struct subject *s)
 {
     const size_t count = (size_t)TOKENS * s->reference.vocabulary;
-    double *kept = calloc(count, sizeof(double));
-    if (!kept)
-        abort();
+    double *kept = allocate(count, sizeof(double));
     for (size_t i = 0; i < count; i++)
         kept[i] = ((const float *)array_range(&s->logits))[i];
     return kept;
+}
+
+// Inputs in any order; the decoder at once.
+static bool check_family(struct subject *s)
+{
+    return encode(s, 1) && encode(s, 0) && encode(s, 2) && decode(s, TOKENS) && is_as_expected(s);
+}
+
+// Tokens one by one and in chunks give what all at once do: a capacity turns the same ones away.
+static bool check_chunks(struct subject *s)
+{
+    if (!encode_all(s) || !decode(s, TOKENS))
+        return false;
+    double *once = keep_logits(s);
+    const bool ok = decode(s, 7) && compare(s, once, BETWEEN_TOLERANCE) && decode(s, 1)
+        && compare(s, once, BETWEEN_TOLERANCE);
+    free(once);
+    return ok;
 }
 
 // One step, recorded once and repeated with other ids and places, gives what all at once do.
@@ -405,46 +399,40 @@ static bool check_rewind(
 }
 
 // One sequence's input changes: the others' logits keep their bits, its own do not.
-static bool check_independence(struct harness *harness, const char *family, uint64_t seed)
+static bool check_independence(struct subject *s)
 {
-    struct subject s;
-    bool ok = subject_init(&s, harness, family, 0, true, seed);
-    ok = ok && encode_all(&s) && decode(&s, TOKENS);
-    const size_t row = s.reference.vocabulary * sizeof(float);
+    if (!encode_all(s) || !decode(s, TOKENS))
+        return false;
+    const size_t row = s->reference.vocabulary * sizeof(float);
     unsigned char *before = allocate(TOKENS, row);
-    if (ok) {
-        memcpy(before, array_range(&s.logits), TOKENS * row);
-        uint32_t *input = array_input(&s.input_ids[1]);
-        input[LONGEST_INPUT / 2] = (input[LONGEST_INPUT / 2] + 1) % s.reference.vocabulary;
-        ok = array_upload(&s.input_ids[1]) && encode(&s, 1) && decode(&s, TOKENS);
-    }
+    memcpy(before, array_range(&s->logits), TOKENS * row);
+    uint32_t *input = array_input(&s->input_ids[1]);
+    input[LONGEST_INPUT / 2] = (input[LONGEST_INPUT / 2] + 1) % s->reference.vocabulary;
+    bool ok = array_upload(&s->input_ids[1]) && encode(s, 1) && decode(s, TOKENS);
     for (uint32_t t = 0; ok && t < TOKENS; t++) {
-        const unsigned char *after = (const unsigned char *)array_range(&s.logits) + t * row;
+        const unsigned char *after = (const unsigned char *)array_range(&s->logits) + t * row;
         bool is_same = !memcmp(before + t * row, after, row);
-        if (is_same != (s.sequences[t] != 1)) {
-            tap_note("token %u of sequence %u %s", t, s.sequences[t],
+        if (is_same != (s->sequences[t] != 1)) {
+            tap_note("token %u of sequence %u %s", t, s->sequences[t],
                 is_same ? "did not notice its input" : "noticed another's input");
             ok = false;
         }
     }
     free(before);
-    return subject_end(&s, ok);
+    return ok;
 }
 
 // A shorter input after a longer one leaves nothing of it.
-static bool check_again(struct harness *harness, const char *family, uint64_t seed)
+static bool check_again(struct subject *s)
 {
-    struct subject s;
-    bool ok = subject_init(&s, harness, family, 0, false, seed);
+    bool ok = true;
     for (uint32_t i = 0; ok && i < SEQUENCES; i++)
         ok = is_ok(
-            vkmoe_model_encode(harness->stream, s.network,
+            vkmoe_model_encode(s->harness->stream, s->network,
                 &(struct vkmoe_model_encode_params){ VKMOE_INIT(vkmoe_model_encode_params),
-                    .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s.input_ids[1]) }),
+                    .sequence = i, .tokens = LONGEST_INPUT, .ids = array_span(&s->input_ids[1]) }),
             "vkmoe_model_encode");
-    ok = ok && encode_all(&s) && decode(&s, TOKENS);
-    ok = ok && is_as_expected(&s);
-    return subject_end(&s, ok);
+    return ok && encode_all(s) && decode(s, TOKENS) && is_as_expected(s);
 }
 
 // Of a program that has the device and the command buffer.
@@ -489,12 +477,11 @@ static bool check_guest(struct harness *harness, const char *family, uint64_t se
     return ok && !harness->messages && !visitor.messages;
 }
 
-static bool check_refusals(struct harness *harness, const char *family, uint64_t seed)
+static bool check_refusals(struct subject *s)
 {
-    struct subject s;
-    bool ok = subject_init(&s, harness, family, 0, false, seed);
-    const struct vkmoe_span ids = ok ? array_span(&s.input_ids[1]) : (struct vkmoe_span){ 0 };
-    const struct vkmoe_span outside = { ids.buffer, ok ? vkmoe_buffer_size(ids.buffer) - 12 : 0 };
+    struct harness *harness = s->harness;
+    const struct vkmoe_span ids = array_span(&s->input_ids[1]);
+    const struct vkmoe_span outside = { ids.buffer, vkmoe_buffer_size(ids.buffer) - 12 };
     const struct vkmoe_model_encode_params wrong[] = {
         { VKMOE_INIT(vkmoe_model_encode_params), .tokens = 0, .ids = ids },
         { VKMOE_INIT(vkmoe_model_encode_params), .tokens = LONGEST_INPUT + 1, .ids = ids },
@@ -503,15 +490,16 @@ static bool check_refusals(struct harness *harness, const char *family, uint64_t
         { VKMOE_INIT(vkmoe_model_encode_params), .tokens = 4, .ids = outside },
         { VKMOE_INIT(vkmoe_model_encode_params), .tokens = UINT32_MAX, .ids = ids },
     };
+    bool ok = true;
     for (size_t i = 0; ok && i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         harness->messages = 0;
-        enum vkmoe_status status = vkmoe_model_encode(harness->stream, s.network, &wrong[i]);
+        enum vkmoe_status status = vkmoe_model_encode(harness->stream, s->network, &wrong[i]);
         ok = is_refused(harness, "vkmoe_model_encode", status, VKMOE_ERROR_INVALID);
         if (!ok)
             tap_note("in call %u", (unsigned)i);
     }
     harness->messages = 0;
-    return subject_end(&s, ok);
+    return ok;
 }
 
 static bool check_without_encoder(struct harness *harness, const char *family, uint64_t seed)
@@ -541,21 +529,28 @@ static bool check_without_encoder(struct harness *harness, const char *family, u
 static void check_all(struct tap *tap, struct harness *harness)
 {
     static const char tied[] = "switch_transformers", untied[] = "switch_transformers-untied";
-    TAP_TEST(tap, "switch", check_family(harness, tied, 0, false, tap->seed));
-    TAP_TEST(tap, "switch-capacity-2", check_family(harness, tied, 2, false, tap->seed));
-    TAP_TEST(tap, "switch-no-capacity", check_family(harness, tied, 2, true, tap->seed));
-    TAP_TEST(tap, "switch-untied-bf16", check_family(harness, untied, 0, false, tap->seed));
-    TAP_TEST(tap, "switch-untied-capacity-1", check_family(harness, untied, 1, false, tap->seed));
-    TAP_TEST(tap, "chunks", check_chunks(harness, tied, 0, tap->seed));
-    TAP_TEST(tap, "chunks-capacity-2", check_chunks(harness, tied, 2, tap->seed));
-    TAP_TEST(tap, "chunks-untied-capacity-1", check_chunks(harness, untied, 1, tap->seed));
+    TAP_TEST(tap, "switch", check_with(harness, tied, 0, false, tap->seed, check_family));
+    TAP_TEST(
+        tap, "switch-capacity-2", check_with(harness, tied, 2, false, tap->seed, check_family));
+    TAP_TEST(
+        tap, "switch-no-capacity", check_with(harness, tied, 2, true, tap->seed, check_family));
+    TAP_TEST(
+        tap, "switch-untied-bf16", check_with(harness, untied, 0, false, tap->seed, check_family));
+    TAP_TEST(tap, "switch-untied-capacity-1",
+        check_with(harness, untied, 1, false, tap->seed, check_family));
+    TAP_TEST(tap, "chunks", check_with(harness, tied, 0, false, tap->seed, check_chunks));
+    TAP_TEST(
+        tap, "chunks-capacity-2", check_with(harness, tied, 2, false, tap->seed, check_chunks));
+    TAP_TEST(tap, "chunks-untied-capacity-1",
+        check_with(harness, untied, 1, false, tap->seed, check_chunks));
     TAP_TEST(tap, "repeats-capacity-2", check_repeats(harness, tied, 2, tap->seed));
     TAP_TEST(tap, "orders-capacity-2", check_orders(harness, tied, 2, tap->seed));
     TAP_TEST(tap, "rewind-capacity-2", check_rewind(harness, tied, 2, tap->seed));
-    TAP_TEST(tap, "independence", check_independence(harness, tied, tap->seed));
-    TAP_TEST(tap, "another-input", check_again(harness, tied, tap->seed));
+    TAP_TEST(
+        tap, "independence", check_with(harness, tied, 0, true, tap->seed, check_independence));
+    TAP_TEST(tap, "another-input", check_with(harness, tied, 0, false, tap->seed, check_again));
     TAP_TEST(tap, "caller's-command-buffer", check_guest(harness, tied, tap->seed));
-    TAP_TEST(tap, "refusals", check_refusals(harness, tied, tap->seed));
+    TAP_TEST(tap, "refusals", check_with(harness, tied, 0, false, tap->seed, check_refusals));
     TAP_TEST(tap, "without-encoder", check_without_encoder(harness, "mixtral", tap->seed));
 }
 
