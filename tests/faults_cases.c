@@ -108,12 +108,14 @@ fail:
     return false;
 }
 
-// The test of check_NAME() on a device of the library's own.
+// A test on a device of the library's own, before what it does with its bench `b`.
 #define OWN_TEST(name) \
+    static bool check_##name(struct bench *b); \
     static bool test_##name(void) \
     { \
         return end(&bench, init(&bench, USE_OWN) && check_##name(&bench)); \
-    }
+    } \
+    static bool check_##name(struct bench *b)
 
 // ------------------------------------------------------------------- half recorded
 
@@ -224,7 +226,7 @@ static bool is_submit_only(const struct sweep_call *calls, uint32_t count)
 }
 
 // The work that a failed submit leaves can be submitted again, with what is recorded meanwhile.
-static bool check_submits(struct bench *b)
+OWN_TEST(submits)
 {
     static const char *const steps[] = { "ResetCommandPool", "BeginCommandBuffer",
         "EndCommandBuffer", "QueueSubmit2" };
@@ -264,11 +266,9 @@ fail:
     return false;
 }
 
-OWN_TEST(submits)
-
 // A lost device stays lost, whatever is asked of it, says so in one line, and is destroyed all
 // the same, even if the queue cannot be waited for.
-static bool check_lost(struct bench *b)
+OWN_TEST(lost)
 {
     struct record *record = &b->scene.record;
 #define LOST(call) \
@@ -296,10 +296,8 @@ fail:
     return false;
 }
 
-OWN_TEST(lost)
-
 // What runs is not freed although it cannot be waited for in the usual way.
-static bool check_destruction(struct bench *b)
+OWN_TEST(destruction)
 {
     for (int i = 0; i < 20; i++)
         CHECK_OK(forward(b, TINY_TOKENS, 0));
@@ -313,8 +311,6 @@ static bool check_destruction(struct bench *b)
 fail:
     return false;
 }
-
-OWN_TEST(destruction)
 
 // ---------------------------------------------------------------------------- warm
 
@@ -361,7 +357,7 @@ static bool test_warm(void)
 
 // What a submission does is parted by barriers from those before and after it, which may be
 // another thread's loading, or pieces of the same matrix.
-static bool check_barriers(struct bench *b)
+OWN_TEST(barriers)
 {
     uint32_t before, all;
     sweep_bare_works(&before);
@@ -378,8 +374,6 @@ static bool check_barriers(struct bench *b)
 fail:
     return false;
 }
-OWN_TEST(barriers)
-
 const struct test fault_cases[] = {
     { "case-half-recorded", test_half_recorded },
     { "case-submits", test_submits },
