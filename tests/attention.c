@@ -49,12 +49,9 @@ static bool check_scratch(const struct attention_run *run)
             bound += t * p->heads * (2 * p->head_size + p->nsa.top + 3) * 4;
         if (run->c->has & ATTENTION_GATE)
             bound += t * p->heads * (p->gate.wide ? p->head_size : 1) * 4;
-        uint64_t size = vkmoe_attention_scratch_size(run->attention, tokens[i]);
-        if (size > bound) {
-            tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
-                size, bound);
+        if (!scratch_fits(
+                tokens[i], vkmoe_attention_scratch_size(run->attention, tokens[i]), bound))
             return false;
-        }
     }
     return true;
 }

@@ -178,12 +178,8 @@ static bool check_scratch(const struct run *run)
             bound += t * (2ull * p->latent.size + p->hidden + 2ull * p->shared.inner) * 4;
         if (run->c->has & (CASE_OTHER_GATE | CASE_OTHER_SHARED_GATE))
             bound += t * (k * p->inner + shared) * 4;
-        uint64_t size = vkmoe_moe_scratch_size(run->layer, tokens[i]);
-        if (size > bound) {
-            tap_note("scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens[i],
-                size, bound);
+        if (!scratch_fits(tokens[i], vkmoe_moe_scratch_size(run->layer, tokens[i]), bound))
             return false;
-        }
     }
     return true;
 }

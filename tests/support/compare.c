@@ -165,6 +165,14 @@ uint32_t largest_of(const float *values, uint32_t count)
     return best;
 }
 
+bool scratch_fits(uint32_t tokens, uint64_t size, uint64_t bound)
+{
+    if (size > bound)
+        tap_note(
+            "scratch for %" PRIu32 " tokens is %" PRIu64 ", at most %" PRIu64, tokens, size, bound);
+    return size <= bound;
+}
+
 void random_fill(unsigned char *to, size_t size, uint64_t seed)
 {
     struct rng rng = { seed };

@@ -48,6 +48,9 @@ bool compare_ids(const char *what, const int32_t *reference, const int32_t *actu
 // True if `size` bytes are the same; notes the first 32-bit word that is not.
 bool compare_bits(const char *what, const void *expected, const void *actual, size_t size);
 
+// That a forward of `tokens` needs no more scratch than that.
+bool scratch_fits(uint32_t tokens, uint64_t size, uint64_t bound);
+
 // The same random bytes for the same seed.
 void random_fill(unsigned char *to, size_t size, uint64_t seed);
 
