@@ -147,31 +147,26 @@ struct cache_subject {
 
 SUBJECT_FUNCTIONS(cache, vkmoe_cache, s->device, &s->params)
 
+#define CACHE(name, kv_heads_, head_size_, sequences_, capacity_, ...) \
+    { \
+        name, \
+        { \
+            VKMOE_INIT(vkmoe_cache_params), .kv_heads = kv_heads_, .head_size = head_size_, \
+                                            .sequences = sequences_, .capacity = capacity_, \
+                                            __VA_ARGS__ \
+        } \
+    }
 static const struct {
     const char *name;
     struct vkmoe_cache_params params;
 } caches[] = {
-    { "small",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 1, .head_size = 1, .sequences = 1,
-            .capacity = 1 } },
-    { "odd",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 3, .head_size = 7, .sequences = 5,
-            .capacity = 11, .dtype = VKMOE_DTYPE_F16 } },
-    { "blocks",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2, .head_size = 64, .sequences = 2,
-            .capacity = 1000, .block = 32 } },
-    { "just-shared",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 8, .head_size = 64, .sequences = 1,
-            .capacity = 8191 } },
-    { "alone",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 8, .head_size = 64, .sequences = 1,
-            .capacity = 8192 } },
-    { "bytes-and-scales",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 2, .head_size = 80, .sequences = 3,
-            .capacity = 1000, .dtype = VKMOE_DTYPE_Q8_0 } },
-    { "large",
-        { VKMOE_INIT(vkmoe_cache_params), .kv_heads = 8, .head_size = 128, .sequences = 2,
-            .capacity = 9000, .dtype = VKMOE_DTYPE_F16, .block = 8 } },
+    CACHE("small", 1, 1, 1, 1, .dtype = VKMOE_DTYPE_F32),
+    CACHE("odd", 3, 7, 5, 11, .dtype = VKMOE_DTYPE_F16),
+    CACHE("blocks", 2, 64, 2, 1000, .block = 32),
+    CACHE("just-shared", 8, 64, 1, 8191, .dtype = VKMOE_DTYPE_F32),
+    CACHE("alone", 8, 64, 1, 8192, .dtype = VKMOE_DTYPE_F32),
+    CACHE("bytes-and-scales", 2, 80, 3, 1000, .dtype = VKMOE_DTYPE_Q8_0),
+    CACHE("large", 8, 128, 2, 9000, .dtype = VKMOE_DTYPE_F16, .block = 8),
 };
 
 // ----------------------------------------------------------------------------- networks
