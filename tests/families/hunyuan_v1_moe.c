@@ -4,10 +4,8 @@
 static void write_hunyuan(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
     family_add_router(w, f, prefix, l, "mlp.gate.wg.weight");
-    family_add_experts(w, f, prefix, l, "mlp.experts.%u.gate_proj.weight",
-        "mlp.experts.%u.up_proj.weight", "mlp.experts.%u.down_proj.weight");
-    family_add_shared(w, f, prefix, l, "mlp.shared_mlp.gate_proj.weight",
-        "mlp.shared_mlp.up_proj.weight", "mlp.shared_mlp.down_proj.weight");
+    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("mlp.experts.%u"));
+    family_add_shared(w, f, prefix, l, GATE_UP_DOWN("mlp.shared_mlp"));
 }
 
 #define HUNYUAN_LAYER(inner, experts, k, shared) \

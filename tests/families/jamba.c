@@ -4,8 +4,7 @@
 static void write_jamba(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
     family_add_router(w, f, prefix, l, "feed_forward.router.weight");
-    family_add_experts(w, f, prefix, l, "feed_forward.experts.%u.gate_proj.weight",
-        "feed_forward.experts.%u.up_proj.weight", "feed_forward.experts.%u.down_proj.weight");
+    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("feed_forward.experts.%u"));
 }
 
 FAMILY_MODELS(jamba,

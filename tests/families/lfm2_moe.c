@@ -6,8 +6,7 @@ static void write_lfm2(struct writer *w, family_t *f, const char *prefix, layer_
     family_add_router(w, f, prefix, l, "feed_forward.gate.weight");
     if (l->correction_bias)
         family_add_correction(w, f, prefix, l, "feed_forward.expert_bias");
-    family_add_experts(w, f, prefix, l, "feed_forward.experts.%u.w1.weight",
-        "feed_forward.experts.%u.w3.weight", "feed_forward.experts.%u.w2.weight");
+    family_add_experts(w, f, prefix, l, W1_W3_W2("feed_forward.experts.%u"));
 }
 
 FAMILY_MODELS(lfm2_moe,

@@ -122,26 +122,22 @@ void family_add_correction(
 // Qwen, DeepSeek and GLM.
 void family_write_gated_dense(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
-    family_add_experts(
-        w, f, prefix, l, "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight");
+    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("mlp"));
 }
 
 void family_write_mixtral(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
     family_add_router(w, f, prefix, l, "block_sparse_moe.gate.weight");
-    family_add_experts(w, f, prefix, l, "block_sparse_moe.experts.%u.w1.weight",
-        "block_sparse_moe.experts.%u.w3.weight", "block_sparse_moe.experts.%u.w2.weight");
+    family_add_experts(w, f, prefix, l, W1_W3_W2("block_sparse_moe.experts.%u"));
 }
 
 void family_write_qwen(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
     family_add_router(w, f, prefix, l, "mlp.gate.weight");
-    family_add_experts(w, f, prefix, l, "mlp.experts.%u.gate_proj.weight",
-        "mlp.experts.%u.up_proj.weight", "mlp.experts.%u.down_proj.weight");
+    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("mlp.experts.%u"));
     if (!l->shared_inner)
         return;
-    family_add_shared(w, f, prefix, l, "mlp.shared_expert.gate_proj.weight",
-        "mlp.shared_expert.up_proj.weight", "mlp.shared_expert.down_proj.weight");
+    family_add_shared(w, f, prefix, l, GATE_UP_DOWN("mlp.shared_expert"));
     family_add(w, f, prefix, "mlp.shared_expert_gate.weight", l->shared_token_gate, 2,
         SHAPE(1, l->hidden));
 }
@@ -152,10 +148,8 @@ void family_write_corrected(
     family_add_router(w, f, prefix, l, "mlp.gate.weight");
     if (l->correction_bias && correction)
         family_add_correction(w, f, prefix, l, correction);
-    family_add_experts(w, f, prefix, l, "mlp.experts.%u.gate_proj.weight",
-        "mlp.experts.%u.up_proj.weight", "mlp.experts.%u.down_proj.weight");
-    family_add_shared(w, f, prefix, l, "mlp.shared_experts.gate_proj.weight",
-        "mlp.shared_experts.up_proj.weight", "mlp.shared_experts.down_proj.weight");
+    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("mlp.experts.%u"));
+    family_add_shared(w, f, prefix, l, GATE_UP_DOWN("mlp.shared_experts"));
 }
 
 void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "checkpoint_families.h"
+#include "tensor_names.h"
 
 typedef const struct checkpoint_family family_t;
 typedef const struct reference_layer layer_t;

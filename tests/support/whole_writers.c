@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tensor_names.h"
+
 void whole_write_dense_attention(struct file *file, const struct reference_attention *a)
 {
     uint32_t width = a->heads * a->head_size, kv_width = a->kv_heads * a->head_size;
@@ -102,8 +104,7 @@ static void write_separate(struct file *file, const struct reference_layer *l, c
 void whole_write_mixtral(struct file *file, const struct reference_layer *l)
 {
     whole_add(file, "block_sparse_moe.gate.weight", l->router, SHAPE(l->experts, l->hidden));
-    write_separate(file, l, "block_sparse_moe.experts.%u.w1.weight",
-        "block_sparse_moe.experts.%u.w3.weight", "block_sparse_moe.experts.%u.w2.weight");
+    write_separate(file, l, W1_W3_W2("block_sparse_moe.experts.%u"));
 }
 
 void whole_write_minimax(struct file *file, const struct reference_layer *l)
@@ -124,12 +125,10 @@ static void write_shared(struct file *file, const struct reference_layer *l, con
 void whole_write_qwen(struct file *file, const struct reference_layer *l)
 {
     whole_add(file, "mlp.gate.weight", l->router, SHAPE(l->experts, l->hidden));
-    write_separate(file, l, "mlp.experts.%u.gate_proj.weight", "mlp.experts.%u.up_proj.weight",
-        "mlp.experts.%u.down_proj.weight");
+    write_separate(file, l, GATE_UP_DOWN("mlp.experts.%u"));
     if (!l->shared_token_gate)
         return;
-    write_shared(file, l, "mlp.shared_expert.gate_proj.weight", "mlp.shared_expert.up_proj.weight",
-        "mlp.shared_expert.down_proj.weight");
+    write_shared(file, l, GATE_UP_DOWN("mlp.shared_expert"));
     whole_add(file, "mlp.shared_expert_gate.weight", l->shared_token_gate, SHAPE(1, l->hidden));
 }
 
@@ -137,8 +136,7 @@ void whole_write_qwen(struct file *file, const struct reference_layer *l)
 static bool write_dense(struct file *file, const struct reference_layer *l)
 {
     if (!l->router)
-        write_separate(
-            file, l, "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight");
+        write_separate(file, l, GATE_UP_DOWN("mlp"));
     return !l->router;
 }
 
@@ -147,10 +145,8 @@ void whole_write_hunyuan(struct file *file, const struct reference_layer *l)
     if (write_dense(file, l))
         return;
     whole_add(file, "mlp.gate.wg.weight", l->router, SHAPE(l->experts, l->hidden));
-    write_separate(file, l, "mlp.experts.%u.gate_proj.weight", "mlp.experts.%u.up_proj.weight",
-        "mlp.experts.%u.down_proj.weight");
-    write_shared(file, l, "mlp.shared_mlp.gate_proj.weight", "mlp.shared_mlp.up_proj.weight",
-        "mlp.shared_mlp.down_proj.weight");
+    write_separate(file, l, GATE_UP_DOWN("mlp.experts.%u"));
+    write_shared(file, l, GATE_UP_DOWN("mlp.shared_mlp"));
 }
 
 // With a dense network in some blocks.
@@ -163,8 +159,7 @@ static void write_corrected(
     whole_add(
         file, correction, l->correction_bias, rows ? SHAPE(rows, l->experts) : SHAPE(l->experts));
     if (l->shared_inner)
-        write_shared(file, l, "mlp.shared_experts.gate_proj.weight",
-            "mlp.shared_experts.up_proj.weight", "mlp.shared_experts.down_proj.weight");
+        write_shared(file, l, GATE_UP_DOWN("mlp.shared_experts"));
 }
 
 void whole_write_deepseek(struct file *file, const struct reference_layer *l)
@@ -265,8 +260,7 @@ void whole_write_llama4(struct file *file, const struct reference_layer *l)
 {
     const size_t d = l->hidden, f = l->inner, experts = l->experts;
     if (!l->router) {
-        write_separate(file, l, "feed_forward.gate_proj.weight", "feed_forward.up_proj.weight",
-            "feed_forward.down_proj.weight");
+        write_separate(file, l, GATE_UP_DOWN("feed_forward"));
         return;
     }
     double *both = allocate(2 * experts * d * f, sizeof(double));
@@ -280,8 +274,7 @@ void whole_write_llama4(struct file *file, const struct reference_layer *l)
     whole_add(file, "feed_forward.router.weight", l->router, SHAPE(experts, d));
     whole_add(file, "feed_forward.experts.gate_up_proj", both, SHAPE(experts, d, 2 * f));
     whole_add(file, "feed_forward.experts.down_proj", down, SHAPE(experts, f, d));
-    write_shared(file, l, "feed_forward.shared_expert.gate_proj.weight",
-        "feed_forward.shared_expert.up_proj.weight", "feed_forward.shared_expert.down_proj.weight");
+    write_shared(file, l, GATE_UP_DOWN("feed_forward.shared_expert"));
     free(both);
     free(down);
 }
