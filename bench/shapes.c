@@ -5,16 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TOP_K_NORM .layer.router.renormalize.mode = VKMOE_RENORMALIZE_SUM
-#define SIGMOID_NORM(factor) \
-    .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
-        .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
-        .renormalize.epsilon = 1e-20f, \
-        .scale = factor }
+#include "layer_gates.h"
+
 #define GPT_OSS \
-    .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, \
-    .layer.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }, \
-    .has = CASE_ROUTER_BIAS | CASE_EXPERT_BIASES
+    TOP_K_OF_LOGITS, .layer.activation = VKMOE_ACTIVATION_SWIGLU_OAI, \
+                     .has = CASE_ROUTER_BIAS | CASE_EXPERT_BIASES
 
 // f16 stands for whatever they are stored in.
 static const struct layer_case published[] = {

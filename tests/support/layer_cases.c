@@ -1,6 +1,7 @@
 // layer_cases.c - the table. Widths are those of the models divided until a CPU driver
 // computes the case in some ten milliseconds; experts, k and parameters are the models' own.
 #include "layer_cases.h"
+#include "layer_gates.h"
 
 #define SHAPE(t, d, f, e, k) \
     .tokens = t, .layer.hidden = d, .layer.inner = f, .layer.experts = e, \
@@ -8,14 +9,6 @@
 
 // Gates that many models share. Semantics.md A.1 lists who has which.
 #define TOP_K .layer.router = { 0 } // softmax, top-k, as it is
-#define TOP_K_NORM .layer.router = { .renormalize.mode = VKMOE_RENORMALIZE_SUM }
-#define TOP_K_OF_LOGITS \
-    .layer.router = { .score = VKMOE_SCORE_IDENTITY, .weigh = VKMOE_WEIGH_SOFTMAX }
-#define SIGMOID_NORM(factor) \
-    .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
-        .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
-        .renormalize.epsilon = 1e-20f, \
-        .scale = factor }
 #define DEEPSEEK_V3 \
     .layer.router = { .score = VKMOE_SCORE_SIGMOID, \
         .renormalize.mode = VKMOE_RENORMALIZE_SUM, \
