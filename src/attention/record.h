@@ -55,6 +55,11 @@ static inline uint64_t or_dummy(const struct attention_pass *pass, uint64_t addr
     .sequences = or_dummy(pass, (pass)->sequences), .capacity = (pass)->cache->params.capacity, \
     .sequence_count = (pass)->cache->params.sequences, .first_token = (pass)->first_token
 
+// And whether they have such places, as `kernel`'s constants.
+#define HAS_PLACES(kernel, pass) \
+    [kernel##_HAS_POSITIONS] = (pass)->positions != 0, \
+    [kernel##_HAS_SEQUENCES] = (pass)->sequences != 0
+
 // x through a matrix, in forward.c. `beside`: what was dispatched last makes something else of the
 // same x.
 enum vkmoe_status vkmoe_attention_project(

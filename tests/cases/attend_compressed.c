@@ -206,8 +206,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         // clang-format off
         .spec = { [COMPRESSED_LANES] = io->shape.lanes, [COMPRESSED_HEAD_SIZE] = c->head_size,
             [COMPRESSED_SCALE] = float_bits((float)(1.0 / sqrt(c->head_size))),
-            [COMPRESSED_TILED_KV] = c->tiled, [COMPRESSED_HAS_POSITIONS] = c->placed,
-            [COMPRESSED_HAS_SEQUENCES] = c->sequences != 0, [COMPRESSED_SIZE] = c->size,
+            [COMPRESSED_TILED_KV] = c->tiled, HAS_PLACES(COMPRESSED, c),
+            [COMPRESSED_SIZE] = c->size,
             [COMPRESSED_STRIDE] = m->stride, [COMPRESSED_MEANS] = m->held,
             [COMPRESSED_BLOCK] = m->block, [COMPRESSED_BLOCKS] = m->blocks,
             [COMPRESSED_TOP] = c->top, [COMPRESSED_FIRST] = c->first,

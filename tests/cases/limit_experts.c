@@ -159,8 +159,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .spec = {
             [LIMIT_LANES] = io->shape.lanes,
             [LIMIT_NOTE] = c->note,
-            [LIMIT_HAS_POSITIONS] = c->placed,
-            [LIMIT_HAS_SEQUENCES] = c->sequences != 0,
+            HAS_PLACES(LIMIT, c),
         },
         .groups = c->note ? div_up(c->tokens * c->k, io->shape.lanes) : c->tokens * c->k,
     };

@@ -167,6 +167,10 @@ uint64_t io_address(struct kernel_io *io, const char *name);
 // no comma after it.
 #define AT(name) .name = io_address(io, #name),
 
+// In a specialisation: whether the case `c` says where its tokens are.
+#define HAS_PLACES(kernel, c) \
+    [kernel##_HAS_POSITIONS] = (c)->placed, [kernel##_HAS_SEQUENCES] = (c)->sequences != 0
+
 // An input of normal random floats times `gain`.
 float *io_add_floats(
     struct kernel_io *io, const char *name, size_t rows, uint32_t columns, double gain);
