@@ -515,11 +515,7 @@ static void fill(struct kernel_io *io)
         query[i] /= c->gain;
     for (uint32_t i = 0; c->dominant && i < m->row_count * m->query_stride; i += c->head_size)
         query[i] = 2.0f;
-    if (c->gap && m->row_count) // nothing behind the last row's heads
-        io_find(io, "query")->size -= c->gap * 4;
-    for (uint32_t row = 0; row < m->row_count; row++)
-        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < c->heads * c->head_size; i++)
-            query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
+    io_leave_queries(io, m->row_count, c->heads * c->head_size, m->row_token);
     add_cache(io, m, "keys", &m->keys);
     if (c->value)
         m->values = m->keys;

@@ -1,6 +1,7 @@
 // attention_constants.c - see attention_constants.h.
 #include "attention_constants.h"
 
+#include <math.h>
 #include <string.h>
 
 void io_add_attention_constants(struct kernel_io *io)
@@ -27,6 +28,18 @@ struct attention_constants attention_numbers(
         .experts = MAX(experts, 1),
         .experts_per_token = MAX(k, 1),
         .query_stride = query_stride };
+}
+
+void io_leave_queries(
+    struct kernel_io *io, uint32_t rows, uint32_t width, const uint32_t *row_token)
+{
+    struct kernel_operand *query = io_find(io, "query");
+    float *values = query->before;
+    if (rows)
+        query->size -= (query->columns - width) * sizeof *values;
+    for (uint32_t row = 0; row < rows; row++)
+        for (uint32_t i = 0; row_token[row] == UINT32_MAX && i < width; i++)
+            values[(size_t)row * query->columns + i] = NAN;
 }
 
 uint32_t *io_add_places(struct kernel_io *io, const char *name, bool is_there, uint32_t tokens)

@@ -15,6 +15,11 @@ uint64_t io_fill_attention_constants(struct kernel_io *io, struct attention_cons
 struct attention_constants attention_numbers(
     uint32_t heads, uint32_t kv_heads, uint32_t experts, uint32_t k, uint32_t query_stride);
 
+// Leaves out of "query" what nobody has written: the row of a token ~0, which becomes NaN, and what
+// would be behind the last row's `width` elements, which goes.
+void io_leave_queries(
+    struct kernel_io *io, uint32_t rows, uint32_t width, const uint32_t *row_token);
+
 // Adds an operand of a word per token, if it is there; its contents, or NULL.
 uint32_t *io_add_places(struct kernel_io *io, const char *name, bool is_there, uint32_t tokens);
 // "positions" and "sequences" with these contents.

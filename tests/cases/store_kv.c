@@ -321,13 +321,9 @@ static void fill(struct kernel_io *io)
     add_places(io, m);
     add_rows(io, m);
 
-    float *query = io_add_floats(io, "query", m->query_rows, m->query_stride, 1.0);
+    io_add_floats(io, "query", m->query_rows, m->query_stride, 1.0);
     io_find(io, "query")->role = ROLE_IN_OUT;
-    if (c->gap && m->query_rows) // nothing behind the last row's heads
-        io_find(io, "query")->size -= c->gap * 4;
-    for (uint32_t row = 0; row < m->query_rows; row++)
-        for (uint32_t i = 0; m->row_token[row] == UINT32_MAX && i < c->heads * c->head_size; i++)
-            query[(size_t)row * m->query_stride + i] = NAN; // nobody has written these
+    io_leave_queries(io, m->query_rows, c->heads * c->head_size, m->row_token);
     if (!c->queries_only)
         add_keys(io, m);
     if (c->latent)
