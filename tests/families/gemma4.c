@@ -11,12 +11,12 @@ static void write_gemma4(struct writer *w, family_t *f, const char *prefix, laye
 
 FAMILY_MODELS(gemma4,
     OTHER_MODEL("gemma4",
-        "{\"model_type\":\"gemma4\",\"text_config\":{\"model_type\":\"gemma4_text\","
-        "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
-        "\"num_hidden_layers\":2,\"num_experts\":8,\"top_k_experts\":3,"
-        "\"enable_moe_block\":true,\"rms_norm_eps\":1e-5,"
-        "\"hidden_activation\":\"gelu_pytorch_tanh\",\"vocab_size\":32},"
-        "\"vision_config\":null}",
+        TEXT_CONFIG("gemma4",
+            "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
+            "\"num_hidden_layers\":2,\"num_experts\":8,\"top_k_experts\":3,"
+            "\"enable_moe_block\":true,\"rms_norm_eps\":1e-5,"
+            "\"hidden_activation\":\"gelu_pytorch_tanh\"",
+            "null"),
         STORED(VKMOE_DTYPE_BF16, 1, 1, "xx"), .misaligned = 3,
         .arrays = HAS_GATE | HAS_INPUT_SCALE | HAS_EXPERT_SCALE,
         LAYER(40, 24, 8, 3, .score = VKMOE_SCORE_SOFTMAX, .renormalize = true, .rms_norm = true,

@@ -23,11 +23,11 @@ static void write_dense(struct writer *w, family_t *f, const char *prefix, layer
 
 FAMILY_MODELS(llama4,
     OTHER_MODEL("llama4",
-        "{\"model_type\":\"llama4\",\"text_config\":{\"model_type\":\"llama4_text\","
-        "\"hidden_size\":40,\"intermediate_size\":24,\"intermediate_size_mlp\":99,"
-        "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":8,"
-        "\"num_experts_per_tok\":1,\"hidden_act\":\"silu\",\"vocab_size\":32},"
-        "\"vision_config\":{\"hidden_size\":7}}",
+        TEXT_CONFIG("llama4",
+            "\"hidden_size\":40,\"intermediate_size\":24,\"intermediate_size_mlp\":99,"
+            "\"num_hidden_layers\":4,\"interleave_moe_layer_step\":2,\"num_local_experts\":8,"
+            "\"num_experts_per_tok\":1,\"hidden_act\":\"silu\"",
+            "{\"hidden_size\":7}"),
         LLAMA4(STORED(VKMOE_DTYPE_BF16, 1, 1, "-x-x"), 40, 24, 8, 1),
         .prefix = { "language_model.model.layers.%u.", NULL }),
     MODEL("llama4_text", "llama4_text",

@@ -31,6 +31,10 @@ typedef const struct reference_layer layer_t;
     { \
         .name = name_, .config = config_, __VA_ARGS__ \
     }
+// That of a model that sees, too: what it has of its text model, and its vision_config.
+#define TEXT_CONFIG(type, config_, vision) \
+    "{\"model_type\":\"" type "\",\"text_config\":{\"model_type\":\"" type "_text\"," config_ \
+    ",\"vocab_size\":32},\"vision_config\":" vision "}"
 // How a model is stored: a dtype, the number of files, the block that tests look at, and which
 // blocks of a stack have experts.
 #define STORED(dtype_, files_, index_, ...) \
