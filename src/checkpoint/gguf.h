@@ -49,9 +49,13 @@ struct gguf_target {
     const char *name;
     enum vkmoe_rope_kind rope;
     enum vkmoe_score score;
+    enum vkmoe_weigh weigh;
+    enum vkmoe_activation activation;
+    bool weight_on_input;
     bool chosen_softmax;   // the weights are the softmax of the chosen logits
     bool gate_by_keys;     // which say how the gate computes; else it is as above
     bool renormalizes;     // if it is not by keys
+    bool best_groups;      // with softmax groups count by their best expert
     bool has_scales;       // Granite's
     bool post_norm;        // its norm before experts is called so
     bool alternate_window; // of its own, in every other block
@@ -60,6 +64,8 @@ struct gguf_target {
     bool norm_after_rope;
     bool shared_by_key; // else the width of shared experts is that of the others times their count
     bool has_interval;  // of blocks with experts
+    bool fixed_chunks;  // Llama 4's attention, of which keys say little
+    bool extras;        // Gemma 4's, as in struct vkmoe_block_extras
 };
 bool vkmoe_gguf_target(const char *family, struct gguf_target *out);
 

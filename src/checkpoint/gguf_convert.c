@@ -118,6 +118,22 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
     add_vector(c, GGUF_SINKS, &p->sinks, p->heads);
 }
 
+// Of keys and values that all heads have in common each head has its own products.
+static void add_latent(struct gguf_converter *c, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_latent *l = &p->latent;
+    const uint32_t queries = p->heads * (l->key_size + p->head_size - l->rank);
+    add_matrix(c, GGUF_QUERY_DOWN, &l->query_matrix, l->query_rank, p->hidden);
+    add_vector(c, GGUF_QUERY_DOWN_NORM, &l->query_norm, l->query_rank);
+    add_matrix(c, l->query_rank ? GGUF_QUERY_UP : GGUF_QUERY, p->query.matrices, queries,
+        l->query_rank ? l->query_rank : p->hidden);
+    add_matrix(c, GGUF_LATENT, &p->key.matrix, p->head_size, p->hidden);
+    add_vector(c, GGUF_LATENT_NORM, &p->key.norm, l->rank);
+    add_stack(c, GGUF_LATENT_KEYS, l->keys, p->heads, l->rank, l->key_size);
+    add_stack(c, GGUF_LATENT_VALUES, l->values, p->heads, l->value_size, l->rank);
+    add_matrix(c, GGUF_OUTPUT, p->output.matrices, p->hidden, p->heads * l->value_size);
+}
+
 // ---------------------------------------------------------------------------- experts
 
 static void add_experts(struct gguf_converter *c, const struct vkmoe_moe_params *p)
@@ -160,7 +176,10 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
     add_vector(c, GGUF_ATTENTION_NORM, &norms[0], c->frame.hidden);
     add_vector(c, GGUF_ATTENTION_NORM_BIAS, &biases[0], c->frame.hidden);
     add_vector(c, GGUF_EXPERTS_NORM_BIAS, &biases[1], c->frame.hidden);
-    add_attention(c, &attention);
+    if (attention.latent.rank)
+        add_latent(c, &attention);
+    else
+        add_attention(c, &attention);
     add_vector(c, c->target.post_norm ? GGUF_POST_ATTENTION_NORM : GGUF_EXPERTS_NORM, &norms[1],
         c->frame.hidden);
     if (experts)

@@ -12,14 +12,32 @@ struct gguf_converter {
     struct gguf_target target;
     struct vkmoe_frame frame;
     uint32_t block;
-    // Set by vkmoe_gguf_put_keys(): of the first blocks that have them.
+    // Set by vkmoe_gguf_put_keys(): of the first block that has experts, and of the first block, or
+    // of the last, which has the divisors where blocks differ.
     struct vkmoe_attention_params attention;
     struct vkmoe_moe_params moe;
     bool turned; // rows of queries and keys, from halves to pairs
 };
 
+#define GGUF_REFUSE(c, ...) \
+    GGUF_OUTPUT_FAIL((c)->out, UNSUPPORTED, "%s: GGUF's %s cannot say %s", (c)->out->path, \
+        (c)->target.name, __VA_ARGS__)
+
 // Writes the keys of the architecture, from the frame and the blocks. UNSUPPORTED, with a line, for
 // what they cannot say.
 enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *converter);
+
+// Those of attention. gguf_convert_attention.c
+enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *converter);
+
+// A key of the architecture's own, as vkmoe_gguf_put_u32() and the others.
+void vkmoe_gguf_put_own_u32(struct gguf_converter *converter, const char *name, uint32_t value);
+void vkmoe_gguf_put_own_f32(struct gguf_converter *converter, const char *name, float value);
+void vkmoe_gguf_put_own_bool(struct gguf_converter *converter, const char *name, bool value);
+
+struct gguf_key {
+    char text[96];
+};
+struct gguf_key vkmoe_gguf_own_key(const struct gguf_converter *converter, const char *name);
 
 #endif

@@ -31,6 +31,7 @@ struct architecture {
     const char *not_whole; // why no model of it runs whole, or NULL
     uint64_t needs;        // a bit for each name that its blocks must have
     unsigned ways;         // of enum ways
+    const char *other;     // a family whose models are written as these too, or NULL
 };
 
 // What only some architectures do, as llama.cpp has them.
@@ -71,7 +72,7 @@ static const struct architecture architectures[] = {
             | BIT(POST_ATTENTION_NORM) },
     { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
-        BIT(LATENT) | BIT(LATENT_NORM), BEST_GROUPS },
+        BIT(LATENT) | BIT(LATENT_NORM), BEST_GROUPS, "deepseek_v2" },
     { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
         BIT(POST_ATTENTION_NORM) },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL, 0, HAS_INTERVAL },
@@ -115,20 +116,26 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
 {
     const struct architecture *found = NULL;
     for (size_t i = 0; !found && i < ARRAY_SIZE(architectures); i++) {
-        if (!architectures[i].not_whole && strcmp(architectures[i].family, family) == 0)
-            found = &architectures[i];
+        const struct architecture *each = &architectures[i];
+        if (!each->not_whole
+            && (strcmp(each->family, family) == 0
+                || (each->other && strcmp(each->other, family) == 0)))
+            found = each;
     }
     if (!found)
         return false;
     const struct family *base = vkmoe_family_named(found->family).family;
     const struct whole *whole = base ? base->whole : NULL;
-    const bool sparsemixer = base && base->preset.router.select == VKMOE_SELECT_SPARSEMIXER;
+    const struct vkmoe_moe_params *preset = base ? &base->preset : NULL;
+    const bool sparsemixer = preset && preset->router.select == VKMOE_SELECT_SPARSEMIXER;
     if (whole && whole->adjust) // by rules of its own
         return false;
+    const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer;
     *out = (struct gguf_target){ .name = found->name,
         .rope = found->rope,
         .score = scores[found->gating],
-        .chosen_softmax = found->gating == GATING_CHOSEN && !sparsemixer,
+        .activation = chosen ? VKMOE_ACTIVATION_SWIGLU_OAI : VKMOE_ACTIVATION_SILU,
+        .chosen_softmax = chosen,
         .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
         .renormalizes = found->weights == WEIGHTS_SUM,
         .has_scales = whole && whole->embedding_scale_key,
@@ -138,7 +145,8 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .layer_norm = whole && whole->layer_norm,
         .norm_after_rope = whole && whole->norm_after_rope,
         .shared_by_key = found->ways & SHARED_BY_KEY,
-        .has_interval = found->ways & HAS_INTERVAL };
+        .has_interval = found->ways & HAS_INTERVAL,
+        .best_groups = found->ways & BEST_GROUPS };
     return true;
 }
 

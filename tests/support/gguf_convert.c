@@ -35,6 +35,7 @@ static const struct architecture {
     { "hunyuan_v1_moe", "hunyuan-moe", .own_inner = true },
     { "llama4", "llama4", .own_inner = true, .unit_norms = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
+    { "deepseek_v2", "deepseek2", .name_only = true },
     { "qwen2_moe", "qwen2moe", .name_only = true },
     { "glm4_moe", "glm4moe", .name_only = true },
     { "dots1", "dots1", .name_only = true },

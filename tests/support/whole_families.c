@@ -172,6 +172,28 @@ static const struct whole_family families[] = {
             LATENT_ROPE(6)),
         SILU_EXPERTS(24, 6, 2, SOFTMAX_GATE, .scale = 1.5, .shared_inner = 48),
         WRITTEN_BY(whole_write_latent_attention, whole_write_deepseek)),
+    // Groups of which the best expert counts.
+    MODEL("deepseek_v2-grouped", "deepseek_v2", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":2,\"n_shared_experts\":2,\"n_routed_experts\":6,"
+        "\"num_experts_per_tok\":2,\"first_k_dense_replace\":1,\"moe_layer_freq\":1,"
+        "\"n_group\":3,\"topk_group\":2,\"topk_method\":\"group_limited_greedy\","
+        "\"norm_topk_prob\":false,\"routed_scaling_factor\":1.5,"
+        "\"num_attention_heads\":3,\"num_key_value_heads\":3,\"kv_lora_rank\":24,"
+        "\"q_lora_rank\":20,\"qk_nope_head_dim\":12,\"qk_rope_head_dim\":6,"
+        "\"v_head_dim\":10,\"rms_norm_eps\":1e-6",
+        STORED(VKMOE_DTYPE_F16, 2), .moe = { "-x" },
+        FRAME(40, 1e-6, 1e-6, .max_positions = 2048, .end_tokens = { 2 }, .end_token_count = 1),
+        DENSE(3, 3, 18, .norm_epsilon = 1e-6, .scale = 0.23570226039551584,
+            .latent = { .rank = 24,
+                .key_size = 12,
+                .value_size = 10,
+                .turned = 6,
+                .query_rank = 20 },
+            .rope = { .kind = VKMOE_ROPE_INTERLEAVED, .base = 1e4f, .size = 6 }),
+        SILU_EXPERTS(24, 6, 2, SOFTMAX_GATE, .group_score = VKMOE_GROUP_SCORE_MAX, .groups = 3,
+            .groups_kept = 2, .group_mask_zero = true, .scale = 1.5, .shared_inner = 48),
+        WRITTEN_BY(whole_write_latent_attention, whole_write_deepseek)),
     MODEL("deepseek_v3", "deepseek_v3", 32,
         "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
         "\"num_hidden_layers\":3,\"n_shared_experts\":1,\"n_routed_experts\":8,"

@@ -1,0 +1,164 @@
+// gguf_convert_attention.c - what GGUF's keys say of a model's attention, and what they cannot say.
+#include "checkpoint/gguf_convert.h"
+
+#include <math.h>
+
+#include "base/common.h"
+#include "base/log.h"
+#include "base/try.h"
+
+// --------------------------------------------------------------------------- attention
+
+static float usual_scale(const struct vkmoe_attention_params *p)
+{
+    const uint32_t turned = p->head_size - p->latent.rank;
+    return 1.0f / sqrtf((float)(p->latent.rank ? p->latent.key_size + turned : p->head_size));
+}
+
+// Whose divisors are tensors. Published with two attention factors, which are one.
+static void put_longrope(struct gguf_converter *c)
+{
+    const struct vkmoe_rope *rope = &c->attention.rope;
+    const float factor = rope->attention_factor;
+    if (fabsf(c->attention.long_rope.attention_factor - factor) > 1e-6f * factor)
+        GGUF_REFUSE(c, "that its attention factor changes with the context");
+    vkmoe_gguf_put_text(c->out, vkmoe_gguf_own_key(c, "rope.scaling.type").text, "longrope");
+    vkmoe_gguf_put_own_u32(c, "rope.scaling.original_context_length", rope->original_positions);
+    vkmoe_gguf_put_own_f32(c, "rope.scaling.attn_factor", factor != 0.0f ? factor : 1.0f);
+}
+
+// What latent attention's scores have beside the root: the square of 1 + m ln factor. What is
+// rotated does not grow.
+static void put_log_multiplier(struct gguf_converter *c)
+{
+    const struct vkmoe_rope *rope = &c->attention.rope;
+    const double growth = sqrt((double)c->attention.scale / (double)usual_scale(&c->attention));
+    const double logarithm = log((double)rope->factor);
+    if (fabsf(rope->attention_factor - 1.0f) > 1e-6f)
+        GGUF_REFUSE(c, "that what is rotated grows");
+    vkmoe_gguf_put_own_f32(c, "rope.scaling.yarn_log_multiplier",
+        logarithm > 0.0 ? (float)((growth - 1.0) / logarithm) : 0.0f);
+}
+
+static void put_rope(struct gguf_converter *c)
+{
+    const struct vkmoe_rope *rope = &c->attention.rope;
+    const bool yarn = rope->scaling == VKMOE_ROPE_SCALING_YARN, latent = c->attention.latent.rank;
+    const uint32_t head = c->attention.head_size - c->attention.latent.rank;
+    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC
+        || (rope->kind != c->target.rope && rope->kind != VKMOE_ROPE_HALF))
+        GGUF_REFUSE(c, "how its positions are embedded");
+    vkmoe_gguf_put_own_f32(c, "rope.freq_base", rope->base != 0.0f ? rope->base : 1e4f);
+    vkmoe_gguf_put_own_u32(c, "rope.dimension_count", rope->size ? rope->size : head);
+    c->turned = rope->kind != c->target.rope;
+    if (c->turned && (latent || (rope->size && rope->size != head) || c->attention.query.norm.data))
+        GGUF_REFUSE(c, "how its heads are rotated");
+    if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE)
+        put_longrope(c);
+    if (!yarn && rope->scaling != VKMOE_ROPE_SCALING_LINEAR)
+        return;
+    vkmoe_gguf_put_text(
+        c->out, vkmoe_gguf_own_key(c, "rope.scaling.type").text, yarn ? "yarn" : "linear");
+    vkmoe_gguf_put_own_f32(c, "rope.scaling.factor", rope->factor);
+    if (!yarn)
+        return;
+    const float usual = 1.0f + 0.1f * logf(MAX(rope->factor, 1.0f));
+    vkmoe_gguf_put_own_u32(c, "rope.scaling.original_context_length", rope->original_positions);
+    vkmoe_gguf_put_own_f32(
+        c, "rope.scaling.yarn_beta_fast", rope->beta_fast != 0.0f ? rope->beta_fast : 32.0f);
+    vkmoe_gguf_put_own_f32(
+        c, "rope.scaling.yarn_beta_slow", rope->beta_slow != 0.0f ? rope->beta_slow : 1.0f);
+    vkmoe_gguf_put_own_bool(c, "rope.scaling.yarn_truncate", !rope->exact_range);
+    if (latent)
+        put_log_multiplier(c);
+    else if (rope->attention_factor != 0.0f
+        && fabsf(rope->attention_factor - usual) > 1e-6f * usual)
+        vkmoe_gguf_put_own_f32(c, "rope.scaling.attn_factor", rope->attention_factor / usual);
+}
+
+// The window of a block's attention, or 0.
+static enum vkmoe_status read_window(struct gguf_converter *c, uint32_t block, uint32_t *out)
+{
+    struct vkmoe_attention_params p = { VKMOE_INIT(vkmoe_attention_params) };
+    TRY_RETURN(
+        vkmoe_checkpoint_get_attention(c->checkpoint, (struct vkmoe_block){ .index = block }, &p));
+    const struct vkmoe_pattern *pattern = p.patterns;
+    *out = pattern ? pattern->left : 0;
+    if (pattern && (pattern->kind != VKMOE_PATTERN_WINDOW || pattern->sinks || pattern->local))
+        GGUF_REFUSE(c, "which keys its attention sees");
+    return c->out->status;
+}
+
+static enum vkmoe_status put_windows(struct gguf_converter *c)
+{
+    uint32_t first = 0, with = 0;
+    bool alternate = true;
+    for (uint32_t b = 0; b < c->frame.blocks; b++) {
+        uint32_t window;
+        TRY_RETURN(read_window(c, b, &window));
+        if (window && first && window != first)
+            GGUF_REFUSE(c, "that its windows differ");
+        first = window ? window : first;
+        with += window != 0;
+        alternate = alternate && (window != 0) == (b % 2 == 0);
+    }
+    if (with == 0)
+        return c->out->status;
+    if (c->target.alternate_window ? !alternate : with != c->frame.blocks)
+        GGUF_REFUSE(c, "which of its blocks have windows");
+    vkmoe_gguf_put_own_u32(c, "attention.sliding_window", first);
+    return c->out->status;
+}
+
+// Heads with keys and values of their own.
+static void put_heads(struct gguf_converter *c)
+{
+    const struct vkmoe_attention_params *p = &c->attention;
+    vkmoe_gguf_put_own_u32(c, "attention.head_count_kv", p->kv_heads);
+    vkmoe_gguf_put_own_u32(c, "attention.key_length", p->head_size);
+    vkmoe_gguf_put_own_u32(c, "attention.value_length", p->head_size);
+    if (p->value_clip != 0.0f)
+        vkmoe_gguf_put_own_f32(c, "attention.clamp_kqv", p->value_clip);
+}
+
+// One key for all heads, and a value that is its start.
+static void put_latent(struct gguf_converter *c)
+{
+    const struct vkmoe_attention_params *p = &c->attention;
+    const struct vkmoe_latent *l = &p->latent;
+    vkmoe_gguf_put_own_u32(c, "attention.head_count_kv", 1);
+    vkmoe_gguf_put_own_u32(c, "attention.key_length", p->head_size);
+    vkmoe_gguf_put_own_u32(c, "attention.value_length", l->rank);
+    vkmoe_gguf_put_own_u32(c, "attention.kv_lora_rank", l->rank);
+    if (l->query_rank)
+        vkmoe_gguf_put_own_u32(c, "attention.q_lora_rank", l->query_rank);
+    vkmoe_gguf_put_own_u32(c, "attention.key_length_mla", l->key_size + p->head_size - l->rank);
+    vkmoe_gguf_put_own_u32(c, "attention.value_length_mla", l->value_size);
+    if (p->norm.epsilon != c->frame.norm_epsilon)
+        vkmoe_log(c->out->log, VKMOE_LOG_WARNING,
+            "%s: GGUF has one epsilon for all norms: those of latent attention get %g instead of "
+            "%g",
+            c->out->path, (double)c->frame.norm_epsilon, (double)p->norm.epsilon);
+}
+
+enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
+{
+    const struct vkmoe_attention_params *p = &c->attention;
+    const float usual = usual_scale(p), scale = p->scale != 0.0f ? p->scale : usual;
+    const bool by_yarn = p->latent.rank && p->rope.scaling == VKMOE_ROPE_SCALING_YARN;
+    if (p->experts != 1 || p->value.experts.experts || p->output.experts.experts
+        || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads
+        || p->norm_after_rope != c->target.norm_after_rope)
+        GGUF_REFUSE(c, "what its attention computes");
+    vkmoe_gguf_put_own_u32(c, "attention.head_count", p->heads);
+    if (p->latent.rank)
+        put_latent(c);
+    else
+        put_heads(c);
+    if (c->target.has_scales)
+        vkmoe_gguf_put_own_f32(c, "attention.scale", scale);
+    else if (!by_yarn && fabsf(scale - usual) > 1e-6f * usual)
+        GGUF_REFUSE(c, "how its scores are scaled");
+    put_rope(c);
+    return c->out->status == VKMOE_OK ? put_windows(c) : c->out->status;
+}
