@@ -157,6 +157,7 @@ static const struct wanted_key {
     { "bailing_moe_v2", "bailingmoe2.expert_shared_count", 1 },
     { "ernie4_5_moe", "ernie4_5-moe.interleave_moe_layer_step", 1 },
     { "minimax_m2", "minimax-m2.expert_gating_func", 2 },
+    { "llama4", "llama4.interleave_moe_layer_step", 2 },
 };
 
 // That a file has these of its family: after a key come its type, 4, and the value.
@@ -197,8 +198,7 @@ static bool check_written(const char *family, bool f32)
         && vkmoe_checkpoint_open(whole.path, &log, &checkpoints[0]) == VKMOE_OK;
     // Of norms with an epsilon of their own there is a line.
     const bool one_epsilon = strcmp(family, "deepseek_v2") == 0;
-    const bool not_yet = strcmp(family, "llama4") == 0;
-    const bool refused = ok && (not_yet || !gguf_architecture(checkpoints[0]->info.treated_as));
+    const bool refused = ok && !gguf_architecture(checkpoints[0]->info.treated_as);
     if (refused)
         ok = write_file(checkpoints[0], paths[0], f32) == VKMOE_ERROR_UNSUPPORTED
             && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "GGUF");
@@ -216,6 +216,21 @@ static bool check_written(const char *family, bool f32)
     for (int i = 0; i < 3; i++)
         vkmoe_checkpoint_destroy(&checkpoints[i]);
     whole_checkpoint_finish(&whole);
+    folder_empty();
+    return ok;
+}
+
+// GGUF's Llama 4 has chunks of one length.
+static bool check_other_chunks(void)
+{
+    struct record record = { 0 };
+    const struct vkmoe_log log = log_to(&record);
+    vkmoe_checkpoint *checkpoint = NULL;
+    bool ok = vkmoe_checkpoint_open(VKMOE_TEST_GOLDEN "/llama4", &log, &checkpoint) == VKMOE_OK
+        && write_file(checkpoint, folder_path("m.gguf"), true) == VKMOE_ERROR_UNSUPPORTED
+        && record.lines[VKMOE_LOG_ERROR] == 1
+        && strstr(record.last, "which keys its attention sees");
+    vkmoe_checkpoint_destroy(&checkpoint);
     folder_empty();
     return ok;
 }
@@ -551,6 +566,7 @@ static void check_families(struct tap *tap)
         TAP_TEST(tap, name, check_written(family, false));
     }
     TAP_TEST(tap, "same/gemma4", check_gemma4());
+    TAP_TEST(tap, "written/llama4-other-chunks", check_other_chunks());
     TAP_TEST(tap, "same/in-parts", check_same("mixtral", 3, false));
     TAP_TEST(tap, "same/fused", check_same("mixtral", 1, true));
     TAP_TEST(tap, "same/fused-experts-biases", check_same("gpt_oss", 1, true));

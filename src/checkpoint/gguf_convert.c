@@ -113,9 +113,11 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
     }
     add_vector(c, GGUF_VALUE_BIAS, &p->value.bias, kv);
     add_vector(c, GGUF_OUTPUT_BIAS, &p->output.bias, p->hidden);
+    add_vector(c, GGUF_SINKS, &p->sinks, p->heads);
+    if (c->target.fixed_chunks) // and norms without weights
+        return;
     add_vector(c, GGUF_QUERY_NORM, &p->query.norm, p->norm.wide ? all : p->head_size);
     add_vector(c, GGUF_KEY_NORM, &p->key.norm, p->norm.wide ? kv : p->head_size);
-    add_vector(c, GGUF_SINKS, &p->sinks, p->heads);
 }
 
 // Of keys and values that all heads have in common each head has its own products.

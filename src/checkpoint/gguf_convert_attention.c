@@ -76,6 +76,21 @@ static void put_rope(struct gguf_converter *c)
         vkmoe_gguf_put_own_f32(c, "rope.scaling.attn_factor", rope->attention_factor / usual);
 }
 
+// What an architecture has without saying so: of four blocks three have RoPE, chunks, and norms
+// without weights unless it has 128 experts; of the fourth queries grow with their positions.
+static bool is_fixed(
+    const struct gguf_converter *c, const struct vkmoe_attention_params *p, uint32_t block)
+{
+    enum { EVERY = 4, CHUNK = 8192, LARGE = 128 };
+    const struct vkmoe_pattern *pattern = p->patterns;
+    if ((block + 1) % EVERY == 0)
+        return !pattern && p->rope.kind == VKMOE_ROPE_NONE && !p->query.norm.data
+            && p->temperature.floor == CHUNK && fabsf(p->temperature.scale - 0.1f) < 1e-6f;
+    return pattern && pattern->kind == VKMOE_PATTERN_CHUNKED && pattern->block == CHUNK
+        && p->rope.kind != VKMOE_ROPE_NONE && p->temperature.scale == 0.0f
+        && (p->query.norm.data != NULL) == (c->moe.experts != LARGE);
+}
+
 // The window of a block's attention, or 0.
 static enum vkmoe_status read_window(struct gguf_converter *c, uint32_t block, uint32_t *out)
 {
@@ -84,7 +99,11 @@ static enum vkmoe_status read_window(struct gguf_converter *c, uint32_t block, u
         vkmoe_checkpoint_get_attention(c->checkpoint, (struct vkmoe_block){ .index = block }, &p));
     const struct vkmoe_pattern *pattern = p.patterns;
     *out = pattern ? pattern->left : 0;
-    if (pattern && (pattern->kind != VKMOE_PATTERN_WINDOW || pattern->sinks || pattern->local))
+    if (c->target.fixed_chunks && !is_fixed(c, &p, block))
+        GGUF_REFUSE(c, "which keys its attention sees and how positions count");
+    else if (c->target.fixed_chunks)
+        *out = 0;
+    else if (pattern && (pattern->kind != VKMOE_PATTERN_WINDOW || pattern->sinks || pattern->local))
         GGUF_REFUSE(c, "which keys its attention sees");
     return c->out->status;
 }

@@ -157,31 +157,36 @@ static void put_end_tokens(struct gguf_converter *c)
         vkmoe_gguf_put_u32(c->out, keys[i], c->frame.end_tokens[i]);
 }
 
+// That blocks with experts are all from the first one on, or each so-manieth.
+static enum vkmoe_status check_blocks(struct gguf_converter *c, uint32_t first)
+{
+    const uint32_t step = c->target.fixed_chunks ? first + 1 : 1;
+    for (uint32_t b = first; b < c->frame.blocks; b++) {
+        const bool experts =
+            vkmoe_checkpoint_is_moe(c->checkpoint, (struct vkmoe_block){ .index = b });
+        if (experts != ((b - first) % step == 0))
+            GGUF_REFUSE(c, "which of its blocks have experts");
+    }
+    if (first == c->frame.blocks)
+        GGUF_REFUSE(c, "that it has no experts");
+    return c->out->status;
+}
+
 // Of the first block that has experts, and of the first that has not.
 static enum vkmoe_status find_blocks(
     struct gguf_converter *c, uint32_t *dense_blocks, uint32_t *dense_inner)
 {
     struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
-    struct vkmoe_block block = { .index = 0 };
+    const struct vkmoe_block first = { .index = 0 };
+    struct vkmoe_block block = first;
     while (block.index < c->frame.blocks && !vkmoe_checkpoint_is_moe(c->checkpoint, block))
         block.index++;
     *dense_blocks = block.index;
-    if (block.index == c->frame.blocks) {
-        GGUF_REFUSE(c, "that it has no experts");
-        return c->out->status;
-    }
-    for (struct vkmoe_block later = block; later.index < c->frame.blocks; later.index++) {
-        if (!vkmoe_checkpoint_is_moe(c->checkpoint, later)) {
-            GGUF_REFUSE(c, "which of its blocks have experts");
-            return c->out->status;
-        }
-    }
+    TRY_RETURN(check_blocks(c, block.index));
     TRY_RETURN(vkmoe_checkpoint_get_moe(c->checkpoint, block, &c->moe));
-    TRY_RETURN(vkmoe_checkpoint_get_attention(
-        c->checkpoint, (struct vkmoe_block){ .index = 0 }, &c->attention));
+    TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, first, &c->attention));
     if (*dense_blocks)
-        TRY_RETURN(
-            vkmoe_checkpoint_get_mlp(c->checkpoint, (struct vkmoe_block){ .index = 0 }, &dense));
+        TRY_RETURN(vkmoe_checkpoint_get_mlp(c->checkpoint, first, &dense));
     *dense_inner = dense.inner;
     return VKMOE_OK;
 }
@@ -194,9 +199,11 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *c)
     vkmoe_gguf_put_text(c->out, "general.type", "model");
     put_frame(c);
     put_experts(c, dense_inner);
-    vkmoe_gguf_put_own_u32(c, "leading_dense_block_count", dense_blocks);
+    if (!c->target.fixed_chunks)
+        vkmoe_gguf_put_own_u32(c, "leading_dense_block_count", dense_blocks);
     if (c->target.has_interval)
-        vkmoe_gguf_put_own_u32(c, "interleave_moe_layer_step", 1);
+        vkmoe_gguf_put_own_u32(
+            c, "interleave_moe_layer_step", c->target.fixed_chunks ? dense_blocks + 1 : 1);
     put_end_tokens(c);
     return vkmoe_gguf_put_attention(c);
 }

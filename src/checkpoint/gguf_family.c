@@ -38,7 +38,8 @@ struct architecture {
 enum ways {
     BEST_GROUPS = 1,   // with softmax groups count by their best expert (DeepSeek-V2)
     SHARED_BY_KEY = 2, // shared experts are of the width that a key says, times their count
-    HAS_INTERVAL = 4,  // a key must say that every block has experts, from the first on
+    HAS_INTERVAL = 4,  // a key must say that every so-manieth block has experts
+    FIXED_CHUNKS = 8,  // chunks and what goes with them are as Llama 4 was published
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -85,7 +86,7 @@ static const struct architecture architectures[] = {
         BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
-        BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) },
+        BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN), HAS_INTERVAL | FIXED_CHUNKS },
     { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL,
         NEEDS_NORMS | NEEDS_EXTRAS | BIT(ROUTER_SCALE) | BIT(EXPERT_SCALE) },
     { "jamba", "jamba", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, MAMBA },
@@ -126,14 +127,18 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         return false;
     const struct family *base = vkmoe_family_named(found->family).family;
     const struct whole *whole = base ? base->whole : NULL;
-    const struct vkmoe_moe_params *preset = base ? &base->preset : NULL;
-    const bool sparsemixer = preset && preset->router.select == VKMOE_SELECT_SPARSEMIXER;
-    if (whole && whole->adjust) // by rules of its own
+    static const struct vkmoe_moe_params none;
+    const struct vkmoe_moe_params *preset = base ? &base->preset : &none;
+    const bool sparsemixer = preset->router.select == VKMOE_SELECT_SPARSEMIXER;
+    const bool sigmoid = preset->router.weigh == VKMOE_WEIGH_SIGMOID;
+    if (whole && whole->adjust && !(found->ways & FIXED_CHUNKS)) // by rules of its own
         return false;
-    const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer;
+    const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer && !sigmoid;
     *out = (struct gguf_target){ .name = found->name,
         .rope = found->rope,
         .score = scores[found->gating],
+        .weigh = sigmoid ? VKMOE_WEIGH_SIGMOID : VKMOE_WEIGH_SCORE,
+        .weight_on_input = preset->weight_on_input,
         .activation = chosen ? VKMOE_ACTIVATION_SWIGLU_OAI : VKMOE_ACTIVATION_SILU,
         .chosen_softmax = chosen,
         .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
@@ -146,6 +151,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .norm_after_rope = whole && whole->norm_after_rope,
         .shared_by_key = found->ways & SHARED_BY_KEY,
         .has_interval = found->ways & HAS_INTERVAL,
+        .fixed_chunks = found->ways & FIXED_CHUNKS,
         .best_groups = found->ways & BEST_GROUPS };
     return true;
 }
