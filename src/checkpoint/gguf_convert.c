@@ -65,12 +65,17 @@ static void add_stack(struct gguf_converter *c, enum gguf_name name, const struc
     add_part(c, &(struct part){ label_of(c, name).text, views, 3, count, rows, columns, 0 });
 }
 
+static void refuse_memory(struct gguf_converter *c)
+{
+    GGUF_OUTPUT_FAIL(c->out, OUT_OF_MEMORY, "%s: no memory to convert it", c->out->path);
+}
+
 // Floats of our own.
 static float *take_floats(struct gguf_converter *c, uint32_t count)
 {
     float *values = vkmoe_arena_take(&c->out->arena, count * sizeof *values);
     if (!values)
-        GGUF_OUTPUT_FAIL(c->out, OUT_OF_MEMORY, "%s: no memory to convert it", c->out->path);
+        refuse_memory(c);
     return values;
 }
 
@@ -102,7 +107,8 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
             label_of(c, GGUF_QUERY).text, p->query.matrices, 2, 1, all, p->hidden, turned });
     add_part(c,
         &(struct part){ label_of(c, GGUF_KEY).text, &p->key.matrix, 2, 1, kv, p->hidden, turned });
-    add_matrix(c, GGUF_VALUE, &p->value.matrix, kv, p->hidden);
+    if (p->value.matrix.data != p->key.matrix.data)
+        add_matrix(c, GGUF_VALUE, &p->value.matrix, kv, p->hidden);
     add_matrix(c, GGUF_OUTPUT, p->output.matrices, p->hidden, all);
     if (turned) {
         add_turned_bias(c, GGUF_QUERY_BIAS, &p->query.bias, all, turned);
@@ -138,14 +144,37 @@ static void add_latent(struct gguf_converter *c, const struct vkmoe_attention_pa
 
 // ---------------------------------------------------------------------------- experts
 
+// Of each expert the rows of gate, then those of up.
+static void add_fused_experts(struct gguf_converter *c, const struct vkmoe_moe_params *p)
+{
+    struct gguf_tensor tensor = { .rank = 3,
+        .shape = { p->hidden, 2 * (uint64_t)p->inner, p->experts },
+        .count = 2 * p->experts,
+        .rows = p->inner };
+    struct vkmoe_view *views = vkmoe_arena_take(&c->out->arena, tensor.count * sizeof *views);
+    if (!views) {
+        refuse_memory(c);
+        return;
+    }
+    for (uint32_t i = 0; i < tensor.count; i++)
+        views[i] = i % 2 == 0 ? p->gate[i / 2] : p->up[i / 2];
+    tensor.views = views;
+    snprintf(tensor.name, sizeof tensor.name, "%s", label_of(c, GGUF_GATE_UP).text);
+    vkmoe_gguf_add(c->out, &tensor, false);
+}
+
 static void add_experts(struct gguf_converter *c, const struct vkmoe_moe_params *p)
 {
     const uint32_t e = p->experts;
     add_matrix(c, GGUF_ROUTER, &p->router.weight, e, p->hidden);
     add_vector(c, GGUF_ROUTER_BIAS, &p->router.bias, e);
     add_vector(c, GGUF_CORRECTION_BIAS, &p->router.correction_bias, e);
-    add_stack(c, GGUF_GATE, p->gate, e, p->inner, p->hidden);
-    add_stack(c, GGUF_UP, p->up, e, p->inner, p->hidden);
+    if (c->target.extras) {
+        add_fused_experts(c, p);
+    } else {
+        add_stack(c, GGUF_GATE, p->gate, e, p->inner, p->hidden);
+        add_stack(c, GGUF_UP, p->up, e, p->inner, p->hidden);
+    }
     add_stack(c, GGUF_DOWN, p->down, e, p->hidden, p->inner);
     add_matrix(c, GGUF_GATE_BIAS, &p->gate_bias, e, p->inner);
     add_matrix(c, GGUF_UP_BIAS, &p->up_bias, e, p->inner);
@@ -161,6 +190,36 @@ static void add_dense(struct gguf_converter *c, const struct vkmoe_moe_params *p
     add_matrix(c, GGUF_DENSE_GATE, p->gate, p->inner, p->hidden);
     add_matrix(c, GGUF_DENSE_UP, p->up, p->inner, p->hidden);
     add_matrix(c, GGUF_DENSE_DOWN, p->down, p->hidden, p->inner);
+}
+
+// Norms around both networks, the dense one beside the experts, and factors.
+static enum vkmoe_status add_extras(
+    struct gguf_converter *c, struct vkmoe_block block, const struct vkmoe_router_params *router)
+{
+    const uint32_t hidden = c->frame.hidden;
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
+    float *scale = take_floats(c, 1), *inputs = NULL, *values = take_floats(c, hidden);
+    TRY_RETURN(c->out->status);
+    TRY_RETURN(vkmoe_checkpoint_get_extras(c->checkpoint, block, &extras));
+    TRY_RETURN(vkmoe_checkpoint_get_mlp(c->checkpoint, block, &dense));
+    TRY_RETURN(vkmoe_view_floats(&router->input_scale, c->out->log, 1, hidden, &inputs));
+    for (uint32_t i = 0; i < hidden; i++) // applied with hidden^-1/2 there
+        values[i] = (float)(inputs[i] * sqrt((double)hidden));
+    free(inputs);
+    *scale = extras.scale != 0.0f ? extras.scale : 1.0f;
+    add_vector(c, GGUF_POST_ATTENTION_NORM, &extras.attention_post_norm, hidden);
+    add_vector(c, GGUF_POST_NORM, &extras.post_norm, hidden);
+    add_vector(c, GGUF_DENSE_POST_NORM, &extras.dense_post_norm, hidden);
+    add_vector(c, GGUF_EXPERTS_PRE_NORM, &extras.experts_pre_norm, hidden);
+    add_vector(c, GGUF_EXPERTS_POST_NORM, &extras.experts_post_norm, hidden);
+    add_vector(
+        c, GGUF_BLOCK_SCALE, &(struct vkmoe_view){ .data = scale, .dtype = VKMOE_DTYPE_F32 }, 1);
+    add_vector(c, GGUF_ROUTER_SCALE,
+        &(struct vkmoe_view){ .data = values, .dtype = VKMOE_DTYPE_F32 }, hidden);
+    add_vector(c, GGUF_EXPERT_SCALE, &router->expert_scale, c->moe.experts);
+    add_dense(c, &dense);
+    return c->out->status;
 }
 
 static enum vkmoe_status add_block(struct gguf_converter *c)
@@ -188,12 +247,42 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
         add_experts(c, &moe);
     else
         add_dense(c, &moe);
-    return c->out->status;
+    return c->target.extras ? add_extras(c, block, &moe.router) : c->out->status;
 }
 
 // -------------------------------------------------------------------------------- ends
 
-// LongRoPE's, or Llama 3's scaling, which has no keys: by wavelength, see moe.h.
+// Llama 3's scaling, which has no keys: by wavelength, see moe.h.
+static float *make_llama3_divisors(struct gguf_converter *c, uint32_t pairs)
+{
+    const struct vkmoe_rope *rope = &c->attention.rope;
+    const double low = (double)rope->low_factor, high = (double)rope->high_factor;
+    float *divisors = take_floats(c, pairs);
+    for (uint32_t i = 0; divisors && i < pairs; i++) {
+        const double length =
+            2 * 3.14159265358979323846 * pow((double)rope->base, (double)i / pairs);
+        const double kept = (rope->original_positions / length - low) / (high - low);
+        const double smooth = fmin(fmax(kept, 0.0), 1.0);
+        divisors[i] = (float)(1.0 / (smooth + (1.0 - smooth) / (double)rope->factor));
+    }
+    return divisors;
+}
+
+// Of blocks without a window. Pairs that are not turned have a very large one, as no infinity is
+// written.
+static float *make_global_divisors(struct gguf_converter *c, uint32_t pairs)
+{
+    const struct vkmoe_view *own = &c->attention.rope_divisors;
+    float *values = NULL, *divisors = take_floats(c, pairs);
+    if (divisors && own->data && c->out->status == VKMOE_OK)
+        c->out->status = vkmoe_view_floats(own, c->out->log, 1, pairs, &values);
+    for (uint32_t i = 0; divisors && i < pairs; i++)
+        divisors[i] = values ? fminf(values[i], 1e30f) : 1.0f;
+    free(values);
+    return divisors;
+}
+
+// LongRoPE's, or what is made here.
 static void add_divisors(struct gguf_converter *c)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
@@ -202,17 +291,12 @@ static void add_divisors(struct gguf_converter *c)
         pairs, 0 };
     struct part part = { further.views->data ? GGUF_SHORT_DIVISORS : GGUF_ROPE_DIVISORS,
         &c->attention.rope_divisors, 1, 1, 1, pairs, 0 };
-    float *divisors = rope->scaling == VKMOE_ROPE_SCALING_LLAMA3 ? take_floats(c, pairs) : NULL;
-    struct vkmoe_view own = { .data = divisors, .dtype = VKMOE_DTYPE_F32 };
-    const double low = (double)rope->low_factor, high = (double)rope->high_factor;
-    for (uint32_t i = 0; divisors && i < pairs; i++) {
-        const double length =
-            2 * 3.14159265358979323846 * pow((double)rope->base, (double)i / pairs);
-        const double kept = (rope->original_positions / length - low) / (high - low);
-        const double smooth = fmin(fmax(kept, 0.0), 1.0);
-        divisors[i] = (float)(1.0 / (smooth + (1.0 - smooth) / (double)rope->factor));
-    }
-    if (divisors)
+    struct vkmoe_view own = { .dtype = VKMOE_DTYPE_F32 };
+    if (c->target.extras)
+        own.data = make_global_divisors(c, pairs);
+    else if (rope->scaling == VKMOE_ROPE_SCALING_LLAMA3)
+        own.data = make_llama3_divisors(c, pairs);
+    if (own.data)
         part.views = &own;
     add_part(c, &part);
     add_part(c, &further);

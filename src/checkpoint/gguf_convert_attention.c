@@ -129,11 +129,52 @@ static enum vkmoe_status put_windows(struct gguf_converter *c)
     return c->out->status;
 }
 
+static void put_array(struct gguf_converter *c, const char *name, enum gguf_items kind,
+    const void *items, size_t size)
+{
+    vkmoe_gguf_put_array(c->out, vkmoe_gguf_own_key(c, name).text, kind, c->frame.blocks);
+    vkmoe_gguf_put_bytes(c->out, items, c->frame.blocks * size);
+}
+
+// Blocks with a window, which have heads and RoPE of their own, and those that see everything.
+static enum vkmoe_status put_kinds(struct gguf_converter *c)
+{
+    struct vkmoe_attention_params with = { VKMOE_INIT(vkmoe_attention_params) };
+    int32_t heads[MAX_BLOCKS];
+    bool windows[MAX_BLOCKS];
+    for (uint32_t b = 0; b < c->frame.blocks; b++) {
+        struct vkmoe_attention_params p = { VKMOE_INIT(vkmoe_attention_params) };
+        TRY_RETURN(
+            vkmoe_checkpoint_get_attention(c->checkpoint, (struct vkmoe_block){ .index = b }, &p));
+        heads[b] = (int32_t)p.kv_heads;
+        windows[b] = p.patterns != NULL;
+        if (windows[b])
+            with = p;
+        if (p.query.bias.data || p.output.bias.data)
+            GGUF_REFUSE(c, "that its attention has biases");
+    }
+    if (!with.patterns) {
+        GGUF_REFUSE(c, "that no block has a window");
+        return c->out->status;
+    }
+    put_array(c, "attention.head_count_kv", GGUF_ITEMS_I32, heads, sizeof *heads);
+    put_array(c, "attention.sliding_window_pattern", GGUF_ITEMS_BOOL, windows, sizeof *windows);
+    vkmoe_gguf_put_own_u32(c, "attention.sliding_window", with.patterns->left);
+    vkmoe_gguf_put_own_u32(c, "attention.key_length_swa", with.head_size);
+    vkmoe_gguf_put_own_u32(c, "attention.value_length_swa", with.head_size);
+    vkmoe_gguf_put_own_u32(c, "rope.dimension_count_swa", with.head_size);
+    vkmoe_gguf_put_own_f32(c, "rope.freq_base_swa", with.rope.base);
+    vkmoe_gguf_put_own_u32(c, "attention.shared_kv_layers", 0);
+    vkmoe_gguf_put_own_u32(c, "embedding_length_per_layer_input", 0);
+    return c->out->status;
+}
+
 // Heads with keys and values of their own.
 static void put_heads(struct gguf_converter *c)
 {
     const struct vkmoe_attention_params *p = &c->attention;
-    vkmoe_gguf_put_own_u32(c, "attention.head_count_kv", p->kv_heads);
+    if (!c->target.extras)
+        vkmoe_gguf_put_own_u32(c, "attention.head_count_kv", p->kv_heads);
     vkmoe_gguf_put_own_u32(c, "attention.key_length", p->head_size);
     vkmoe_gguf_put_own_u32(c, "attention.value_length", p->head_size);
     if (p->value_clip != 0.0f)
@@ -163,11 +204,13 @@ static void put_latent(struct gguf_converter *c)
 enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
 {
     const struct vkmoe_attention_params *p = &c->attention;
-    const float usual = usual_scale(p), scale = p->scale != 0.0f ? p->scale : usual;
+    const bool extras = c->target.extras;
+    const float root = usual_scale(p), scale = p->scale != 0.0f ? p->scale : root;
+    const float usual = extras ? 1.0f : root;
     const bool by_yarn = p->latent.rank && p->rope.scaling == VKMOE_ROPE_SCALING_YARN;
     if (p->experts != 1 || p->value.experts.experts || p->output.experts.experts
         || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads
-        || p->norm_after_rope != c->target.norm_after_rope)
+        || p->norm_after_rope != c->target.norm_after_rope || p->value_norm != extras)
         GGUF_REFUSE(c, "what its attention computes");
     vkmoe_gguf_put_own_u32(c, "attention.head_count", p->heads);
     if (p->latent.rank)
@@ -179,5 +222,6 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
     else if (!by_yarn && fabsf(scale - usual) > 1e-6f * usual)
         GGUF_REFUSE(c, "how its scores are scaled");
     put_rope(c);
-    return c->out->status == VKMOE_OK ? put_windows(c) : c->out->status;
+    TRY_RETURN(c->out->status);
+    return extras ? put_kinds(c) : put_windows(c);
 }

@@ -123,7 +123,9 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
 static void put_frame(struct gguf_converter *c)
 {
     const struct vkmoe_frame *frame = &c->frame;
-    const float scales[] = { frame->embedding_scale, frame->residual_scale, frame->logits_scale };
+    const float root = c->target.extras ? sqrtf((float)frame->hidden) : 1.0f;
+    const float scales[] = { frame->embedding_scale / root, frame->residual_scale,
+        frame->logits_scale };
     static const char *const names[] = { "embedding_scale", "residual_scale", "logit_scale" };
     if (frame->encoder_blocks || frame->norm_epsilon != frame->block_norm_epsilon
         || frame->layer_norm != c->target.layer_norm
@@ -135,6 +137,8 @@ static void put_frame(struct gguf_converter *c)
     vkmoe_gguf_put_own_u32(c, "embedding_length", frame->hidden);
     vkmoe_gguf_put_own_u32(c, "vocab_size", frame->vocabulary);
     vkmoe_gguf_put_own_f32(c, "attention.layer_norm_rms_epsilon", frame->norm_epsilon);
+    if (frame->logits_cap != 0.0f)
+        vkmoe_gguf_put_own_f32(c, "final_logit_softcapping", frame->logits_cap);
     for (uint32_t i = 0; i < ARRAY_SIZE(scales); i++) {
         const float scale = scales[i] != 0.0f ? scales[i] : 1.0f;
         if (c->target.has_scales)
@@ -184,8 +188,10 @@ static enum vkmoe_status find_blocks(
     *dense_blocks = block.index;
     TRY_RETURN(check_blocks(c, block.index));
     TRY_RETURN(vkmoe_checkpoint_get_moe(c->checkpoint, block, &c->moe));
-    TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, first, &c->attention));
-    if (*dense_blocks)
+    TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint,
+        (struct vkmoe_block){ .index = c->target.extras ? c->frame.blocks - 1 : 0 },
+        &c->attention));
+    if (*dense_blocks || c->target.extras)
         TRY_RETURN(vkmoe_checkpoint_get_mlp(c->checkpoint, first, &dense));
     *dense_inner = dense.inner;
     return VKMOE_OK;
@@ -199,7 +205,7 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *c)
     vkmoe_gguf_put_text(c->out, "general.type", "model");
     put_frame(c);
     put_experts(c, dense_inner);
-    if (!c->target.fixed_chunks)
+    if (!c->target.fixed_chunks && !c->target.extras)
         vkmoe_gguf_put_own_u32(c, "leading_dense_block_count", dense_blocks);
     if (c->target.has_interval)
         vkmoe_gguf_put_own_u32(

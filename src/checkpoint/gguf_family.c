@@ -131,7 +131,8 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
     const struct vkmoe_moe_params *preset = base ? &base->preset : &none;
     const bool sparsemixer = preset->router.select == VKMOE_SELECT_SPARSEMIXER;
     const bool sigmoid = preset->router.weigh == VKMOE_WEIGH_SIGMOID;
-    if (whole && whole->adjust && !(found->ways & FIXED_CHUNKS)) // by rules of its own
+    const bool extras = whole && whole->names[PLACE_BLOCKS].experts_pre_norm;
+    if (whole && whole->adjust && !extras && !(found->ways & FIXED_CHUNKS)) // by rules of its own
         return false;
     const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer && !sigmoid;
     *out = (struct gguf_target){ .name = found->name,
@@ -139,18 +140,21 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .score = scores[found->gating],
         .weigh = sigmoid ? VKMOE_WEIGH_SIGMOID : VKMOE_WEIGH_SCORE,
         .weight_on_input = preset->weight_on_input,
-        .activation = chosen ? VKMOE_ACTIVATION_SWIGLU_OAI : VKMOE_ACTIVATION_SILU,
+        .activation = chosen ? VKMOE_ACTIVATION_SWIGLU_OAI
+            : extras         ? VKMOE_ACTIVATION_GELU_TANH
+                             : VKMOE_ACTIVATION_SILU,
         .chosen_softmax = chosen,
         .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
         .renormalizes = found->weights == WEIGHTS_SUM,
         .has_scales = whole && whole->embedding_scale_key,
-        .post_norm = found->needs & BIT(POST_ATTENTION_NORM),
+        .post_norm = !extras && found->needs & BIT(POST_ATTENTION_NORM),
         .alternate_window = whole && whole->window == WINDOW_ALTERNATE,
         .sparsemixer = sparsemixer,
         .layer_norm = whole && whole->layer_norm,
         .norm_after_rope = whole && whole->norm_after_rope,
         .shared_by_key = found->ways & SHARED_BY_KEY,
         .has_interval = found->ways & HAS_INTERVAL,
+        .extras = extras,
         .fixed_chunks = found->ways & FIXED_CHUNKS,
         .best_groups = found->ways & BEST_GROUPS };
     return true;

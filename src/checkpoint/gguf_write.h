@@ -73,7 +73,7 @@ void vkmoe_gguf_put_f32(struct gguf_output *output, const char *key, float value
 void vkmoe_gguf_put_bool(struct gguf_output *output, const char *key, bool value);
 void vkmoe_gguf_put_text(struct gguf_output *output, const char *key, const char *value);
 // Of such an array the items are to follow, `count` of them, by one of the functions below.
-enum gguf_items { GGUF_ITEMS_I32 = 5, GGUF_ITEMS_F32, GGUF_ITEMS_TEXT = 8 };
+enum gguf_items { GGUF_ITEMS_I32 = 5, GGUF_ITEMS_F32, GGUF_ITEMS_BOOL, GGUF_ITEMS_TEXT };
 void vkmoe_gguf_put_array(
     struct gguf_output *output, const char *key, enum gguf_items kind, uint64_t count);
 void vkmoe_gguf_put_item(struct gguf_output *output, const char *text, size_t size);

@@ -36,6 +36,7 @@ static const struct architecture {
     { "llama4", "llama4", .own_inner = true, .unit_norms = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
     { "deepseek_v2", "deepseek2", .name_only = true },
+    { "gemma4", "gemma4", .name_only = true }, // gguf_gemma4.c
     { "qwen2_moe", "qwen2moe", .name_only = true },
     { "glm4_moe", "glm4moe", .name_only = true },
     { "dots1", "dots1", .name_only = true },
