@@ -1,6 +1,6 @@
 // file_sizes.c - what published models in Q4_K_M take of a card's memory: what their tensors take
-// in the file, and 3 % at most. The files have every tensor, but no bytes of them; the card is not
-// there.
+// in the file, and 3 % at most. One of few experts shows what latent attention takes. The files
+// have every tensor, but no bytes of them; the card is not there.
 #include <stdio.h>
 
 #include <vkmoe/model.h>
@@ -29,7 +29,10 @@ struct published {
     bool eight;      // experts: llama.cpp gives attention better types then
     bool tied;       // the head is the embedding
     bool head_norms; // queries and keys are normalised
+    uint32_t rank;   // of latent attention, as older files have it: all of a head in one tensor
 };
+
+enum { TURNED = 64, VALUES = 128 }; // elements of a head of latent attention
 
 static const struct published mixtral = { "llama", 32, 4096, 14336, 8, 2, 32, 8, 128, 32000,
     .eight = true };
@@ -37,6 +40,8 @@ static const struct published qwen3 = { "qwen3moe", 48, 2048, 768, 128, 8, 32, 4
     .head_norms = true };
 static const struct published granite = { "granitemoe", 24, 1024, 512, 32, 8, 16, 8, 64, 49155,
     .tied = true };
+static const struct published deepseek = { "deepseek2", 27, 2048, 1408, 2, 1, 16, 16, 192, 1024,
+    .rank = 512 };
 
 // Adds what a tensor takes to `sum`.
 static void add(struct gguf_writer *file, uint64_t *sum, const char *name, struct type type,
@@ -56,13 +61,24 @@ static bool is_better(const struct published *m, uint32_t block)
     return block < eighth || block >= 7 * m->blocks / 8 || (block - eighth) % 3 == 2;
 }
 
-static void add_block(
+static void add_latent(
+    struct gguf_writer *file, uint64_t *sum, const struct published *m, uint32_t block)
+{
+    char name[64];
+    const uint64_t heads = m->heads, key = m->head_size - TURNED;
+    add(file, sum, IN_BLOCK("attn_q"), Q4_K, heads * m->head_size, m->hidden, 0);
+    add(file, sum, IN_BLOCK("attn_kv_a_mqa"), Q4_K, m->rank + TURNED, m->hidden, 0);
+    add(file, sum, IN_BLOCK("attn_kv_a_norm"), F32, m->rank, 0, 0);
+    add(file, sum, IN_BLOCK("attn_kv_b"), Q4_K, heads * (key + VALUES), m->rank, 0);
+    add(file, sum, IN_BLOCK("attn_output"), Q4_K, m->hidden, heads * VALUES, 0);
+}
+
+static void add_heads(
     struct gguf_writer *file, uint64_t *sum, const struct published *m, uint32_t block)
 {
     char name[64];
     const uint64_t d = m->hidden, q = m->heads * m->head_size, kv = m->kv_heads * m->head_size;
     const struct type better = is_better(m, block) ? Q6_K : Q4_K;
-    add(file, sum, IN_BLOCK("attn_norm"), F32, d, 0, 0);
     add(file, sum, IN_BLOCK("attn_q"), Q4_K, q, d, 0);
     add(file, sum, IN_BLOCK("attn_k"), m->eight ? Q8_0 : Q4_K, kv, d, 0);
     add(file, sum, IN_BLOCK("attn_v"), m->eight ? Q8_0 : better, kv, d, 0);
@@ -71,11 +87,22 @@ static void add_block(
         add(file, sum, IN_BLOCK("attn_q_norm"), F32, m->head_size, 0, 0);
         add(file, sum, IN_BLOCK("attn_k_norm"), F32, m->head_size, 0, 0);
     }
+}
+
+static void add_block(
+    struct gguf_writer *file, uint64_t *sum, const struct published *m, uint32_t block)
+{
+    char name[64];
+    const uint64_t d = m->hidden;
+    const struct type better = is_better(m, block) ? Q6_K : Q4_K;
+    add(file, sum, IN_BLOCK("attn_norm"), F32, d, 0, 0);
+    (m->rank ? add_latent : add_heads)(file, sum, m, block);
     add(file, sum, IN_BLOCK("ffn_norm"), F32, d, 0, 0);
     add(file, sum, IN_BLOCK("ffn_gate_inp"), F32, m->experts, d, 0);
     add(file, sum, IN_BLOCK("ffn_gate_exps"), Q4_K, m->experts, m->inner, d);
     add(file, sum, IN_BLOCK("ffn_up_exps"), Q4_K, m->experts, m->inner, d);
-    add(file, sum, IN_BLOCK("ffn_down_exps"), better, m->experts, d, m->inner);
+    add(file, sum, IN_BLOCK("ffn_down_exps"), m->inner % 256 ? Q8_0 : better, m->experts, d,
+        m->inner);
 }
 
 static void add_keys(struct gguf_writer *file, const struct published *m)
@@ -88,11 +115,13 @@ static void add_keys(struct gguf_writer *file, const struct published *m)
         { "expert_feed_forward_length", m->inner }, { "expert_count", m->experts },
         { "expert_used_count", m->k }, { "attention.head_count", m->heads },
         { "attention.head_count_kv", m->kv_heads }, { "attention.key_length", m->head_size },
-        { "attention.value_length", m->head_size }, { "vocab_size", m->vocabulary },
-        { "rope.dimension_count", m->head_size } };
+        { "attention.value_length", m->rank ? VALUES : m->head_size },
+        { "vocab_size", m->vocabulary },
+        { "rope.dimension_count", m->rank ? TURNED : m->head_size },
+        { "attention.kv_lora_rank", m->rank } };
     char key[80];
     gguf_key_text(file, "general.architecture", m->architecture);
-    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+    for (size_t i = 0; i < COUNT_OF(numbers) - (m->rank == 0); i++) {
         snprintf(key, sizeof key, "%s.%s", m->architecture, numbers[i].name);
         gguf_key_u32(file, key, numbers[i].value);
     }
@@ -173,5 +202,10 @@ static bool test_granite(void)
     return check_model(&granite);
 }
 
+static bool test_latent(void)
+{
+    return check_model(&deepseek);
+}
+
 TESTS_MAIN(ON_HOST, { "mixtral-8x7b", test_mixtral }, { "qwen3-30b-a3b", test_qwen3 },
-    { "granite-3.0-1b-a400m", test_granite })
+    { "granite-3.0-1b-a400m", test_granite }, { "latent-attention", test_latent })

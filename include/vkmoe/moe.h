@@ -395,7 +395,7 @@ struct vkmoe_latent {
     struct vkmoe_view query_norm;   // [query_rank]; no data: no norm
     // A matrix for each head, all of one dtype: [heads] of [rank][key_size], and of
     // [value_size][rank]. As published both lie in one tensor, the first as its transpose: strides
-    // tell, row_stride 1. Of a dtype with blocks a transposed matrix is f32 on the device.
+    // tell, row_stride 1. Whatever the dtype, they are on the device as they are stored.
     const struct vkmoe_view *keys, *values;
 };
 

@@ -12,14 +12,15 @@
 #include "weights/view.h"
 
 #include "shaders/norm.h"
+#include "shaders/sum_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 // ---------------------------------------------------------------------------- checks
 
-// A transposed matrix of a format whose blocks lie along what are its columns then. No kernel reads
-// such: it is f32 on the device.
+// A transposed matrix of a format whose blocks lie along what are its columns then. It lies on the
+// device as it is stored, and the kernel sum_rows multiplies by it.
 static bool is_across_blocks(const struct vkmoe_view *view)
 {
     const struct format *format = vkmoe_format(view->dtype);
@@ -106,17 +107,12 @@ enum vkmoe_status vkmoe_latent_check(
 
 // ---------------------------------------------------------------------------- create
 
-static enum vkmoe_dtype keys_dtype(const struct vkmoe_latent *l)
-{
-    return is_across_blocks(&l->keys[0]) ? VKMOE_DTYPE_F32 : l->keys[0].dtype;
-}
-
 enum vkmoe_status vkmoe_latent_self_test(
     const struct loading *loading, const struct vkmoe_attention_params *p)
 {
     if (p->latent.query_rank > 0)
         TRY_RETURN(vkmoe_self_test(loading, p->latent.query_matrix.dtype));
-    TRY_RETURN(vkmoe_self_test(loading, keys_dtype(&p->latent)));
+    TRY_RETURN(vkmoe_self_test(loading, p->latent.keys[0].dtype));
     return vkmoe_self_test(loading, p->latent.values[0].dtype);
 }
 
@@ -130,45 +126,25 @@ static enum vkmoe_status create_heads(struct loading *loading, const char *name,
     return vkmoe_loading_finish(loading, vkmoe_experts_create(loading, &source, out));
 }
 
-// The same matrix as f32, `*values` in host memory. A trial reads nothing.
-static enum vkmoe_status read_across_blocks(const vkmoe_device *device,
-    const struct vkmoe_latent *l, struct vkmoe_view *view, float **values)
-{
-    struct vkmoe_view stored = *view;
-    stored.row_stride = view->column_stride;
-    stored.column_stride = 1;
-    if (!device->fit)
-        TRY_RETURN(vkmoe_view_floats(&stored, device_log(device), l->key_size, l->rank, values));
-    *view = (struct vkmoe_view){
-        .data = *values ? *values : view->data,
-        .dtype = VKMOE_DTYPE_F32,
-        .row_stride = 1,
-        .column_stride = l->rank,
-    };
-    return VKMOE_OK;
-}
-
-static enum vkmoe_status create_keys_of_floats(
-    vkmoe_attention *a, const struct vkmoe_attention_params *p)
+static enum vkmoe_status create_keys(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_latent *l = &p->latent;
-    struct vkmoe_view *views = calloc(p->heads, sizeof *views);
-    float **values = calloc(p->heads, sizeof *values);
-    enum vkmoe_status status;
-    TRY(views && values ? VKMOE_OK
-                        : vkmoe_fail(device_log(a->device), VKMOE_ERROR_OUT_OF_MEMORY,
-                            "attention: out of host memory"));
+    if (!is_across_blocks(&l->keys[0]))
+        return create_heads(
+            a->loading, "latent.keys", l->keys, p->heads, l->rank, l->key_size, &a->latent.keys);
+    struct vkmoe_view *stored = malloc(p->heads * sizeof *stored);
+    if (!stored)
+        return vkmoe_fail(
+            device_log(a->device), VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
     for (uint32_t h = 0; h < p->heads; h++) {
-        views[h] = l->keys[h];
-        TRY(read_across_blocks(a->device, l, &views[h], &values[h]));
+        stored[h] = l->keys[h];
+        stored[h].row_stride = l->keys[h].column_stride;
+        stored[h].column_stride = 1;
     }
-    TRY(create_heads(
-        a->loading, "latent.keys", views, p->heads, l->rank, l->key_size, &a->latent.keys));
-fail:
-    for (uint32_t h = 0; values && h < p->heads; h++)
-        free(values[h]);
-    free(values);
-    free(views);
+    a->latent.keys_stand = true;
+    const enum vkmoe_status status = create_heads(
+        a->loading, "latent.keys", stored, p->heads, l->key_size, l->rank, &a->latent.keys);
+    free(stored);
     return status;
 }
 
@@ -197,11 +173,7 @@ enum vkmoe_status vkmoe_latent_create(vkmoe_attention *a, const struct vkmoe_att
     TRY_RETURN(create_query(a, p));
     vkmoe_fit_name(a->device, "latent keys and values");
     TRY_RETURN(vkmoe_linear_create(a->loading, key, NULL, &p->head_size, 1, p->hidden, &a->kv));
-    if (is_across_blocks(&l->keys[0]))
-        TRY_RETURN(create_keys_of_floats(a, p));
-    else
-        TRY_RETURN(create_heads(
-            a->loading, "latent.keys", l->keys, p->heads, l->rank, l->key_size, &a->latent.keys));
+    TRY_RETURN(create_keys(a, p));
     return create_heads(a->loading, "latent.values", l->values, p->heads, l->value_size, l->rank,
         &a->latent.values);
 }
@@ -227,7 +199,9 @@ uint64_t vkmoe_latent_load_size(const struct vkmoe_attention_params *p)
         + (down ? vkmoe_format_matrix_size(l->query_matrix.dtype, l->query_rank, p->hidden) : 0)
         + vkmoe_format_matrix_size(
             p->query.matrices[0].dtype, queries, down ? l->query_rank : p->hidden)
-        + vkmoe_format_matrix_size(keys_dtype(l), heads * l->rank, l->key_size)
+        + (is_across_blocks(&l->keys[0])
+                ? vkmoe_format_matrix_size(l->keys[0].dtype, heads * l->key_size, l->rank)
+                : vkmoe_format_matrix_size(l->keys[0].dtype, heads * l->rank, l->key_size))
         + vkmoe_format_matrix_size(l->values[0].dtype, heads * l->value_size, l->rank);
 }
 
@@ -303,6 +277,42 @@ static enum vkmoe_status record_heads(const struct attention_pass *pass,
         });
 }
 
+// The heads' queries by their keys. Where rows of these stand for what are columns, each row is
+// multiplied by an element and added.
+static enum vkmoe_status record_keys(const struct attention_pass *pass, uint64_t queries)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct experts *keys = &a->latent.keys;
+    const uint32_t stride = latent_query_size(&a->params),
+                   lanes = vkmoe_tuned_lanes(a->device, TUNE_MODEL_LANES);
+    const uint32_t tile = pass->pairs.tokens > 1 ? SUM_MAX_TOKENS : 1;
+    const struct sum_rows_push push = {
+        .x = queries,
+        .y = scratch_at(pass, pass->plan->query),
+        .table = vkmoe_experts_table(keys),
+        .tokens = pass->pairs.tokens,
+        .heads = a->params.heads,
+        .rows = keys->rows,
+        .columns = keys->columns,
+        .units = keys->matrices[0].units,
+        .x_stride = stride,
+        .y_stride = a->params.head_size,
+    };
+    if (!a->latent.keys_stand)
+        return record_heads(pass, keys, queries, stride, push.y, push.y_stride);
+    return stream_run(pass->stream, &(struct dispatch) {
+        .kernel = KERNEL_sum_rows,
+        .variant = vkmoe_form_choose(a->device, KERNEL_sum_rows, keys->dtype, 0, false),
+        .spec = {
+            [SUM_LANES] = lanes,
+            [SUM_TYPE] = keys->dtype,
+            [SUM_TOKENS] = tile,
+        },
+        .push = &push,
+        .groups = push.heads * div_up(push.units, lanes) * div_up(push.tokens, tile),
+    });
+}
+
 enum vkmoe_status vkmoe_latent_record_inputs(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
@@ -322,8 +332,7 @@ enum vkmoe_status vkmoe_latent_record_inputs(const struct attention_pass *pass)
         TRY_RETURN(record_query_norm(pass, &query));
         TRY_RETURN(vkmoe_linear_record(pass->stream, &a->query, query, heads, pass->pairs.tokens));
     }
-    return record_heads(pass, &a->latent.keys, heads, latent_query_size(&a->params),
-        scratch_at(pass, plan->query), a->params.head_size);
+    return record_keys(pass, heads);
 }
 
 enum vkmoe_status vkmoe_latent_record_values(const struct attention_pass *pass)

@@ -18,6 +18,7 @@ struct latent {
     struct experts query_down;   // no rows: queries are made of x
     vkmoe_buffer *query_norm;    // f32 [query_rank], or NULL
     struct experts keys, values; // a matrix for each head
+    bool keys_stand;             // those of keys are the transposes, [key_size][rank]
 };
 
 // Byte offsets in scratch.

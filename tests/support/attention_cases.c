@@ -149,6 +149,8 @@ const struct attention_case attention_cases[] = {
         .dtype = VKMOE_DTYPE_F16, .cache_dtype = VKMOE_DTYPE_F16},
     {"deepseek-v3-q8-0", LATENT(9, 8, 128, 32, 32, 32, 64, KV_B), DEEPSEEK_YARN,
         .dtype = VKMOE_DTYPE_Q8_0, .history = 20},
+    {"deepseek-v3-q4-0-decode", LATENT(1, 3, 256, 32, 64, 32, 64, KV_B), DEEPSEEK_YARN,
+        .dtype = VKMOE_DTYPE_Q4_0, .history = 20},
     {"latent-q8_0", LATENT(9, 8, 64, 16, 32, 32, 0, KV_B), .cache_dtype = VKMOE_DTYPE_Q8_0},
     {"deepseek-v3-fast", LATENT(70, 8, 128, 32, 32, 32, 48, KV_B), DEEPSEEK_YARN, FAST},
     {"glm-4.7-flash", LATENT(19, 20, 64, 16, 24, 40, 48, KV_B), INTERLEAVED, .history = 9},

@@ -7,6 +7,7 @@
 
 #include "shaders/embed.h"
 #include "shaders/norm.h"
+#include "shaders/sum_rows.h"
 
 #include <stdio.h>
 #include <vkmoe/moe.h>
@@ -144,12 +145,13 @@ static enum vkmoe_status record(
     return status;
 }
 
-// The two kernels that only whole models have.
+// The two kernels that only whole models have, and the one for old files of latent attention.
 static enum vkmoe_status record_frame(vkmoe_device *device)
 {
     const uint64_t dummy = vkmoe_device_dummy_address(device);
     const struct norm_push norm = { dummy, dummy, dummy, dummy, 1, 1 };
     const struct embed_push embed = { dummy, dummy, dummy, 1, 1, 1, 1 };
+    const struct sum_rows_push sum = { dummy, dummy, dummy, 1, 1, 1, 1, 1, 1, 1 };
     vkmoe_stream *stream = NULL;
     enum vkmoe_status status = vkmoe_stream_create(device, &stream);
     struct dispatch d[] = {
@@ -158,10 +160,17 @@ static enum vkmoe_status record_frame(vkmoe_device *device)
         { KERNEL_embed, .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = 0 }, .push = &embed },
         { KERNEL_embed, .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = 1 }, .push = &embed },
         { KERNEL_embed, .spec = { [EMBED_LANES] = 64, [EMBED_TYPE] = 2 }, .push = &embed },
+        { KERNEL_sum_rows, .spec = { 64, VKMOE_DTYPE_Q8_0, 1 }, .push = &sum },
+        { KERNEL_sum_rows, .spec = { 64, VKMOE_DTYPE_Q8_0, SUM_MAX_TOKENS }, .push = &sum },
+        { KERNEL_sum_rows, .spec = { 64, VKMOE_DTYPE_Q4_K, 1 }, .push = &sum },
+        { KERNEL_sum_rows, .spec = { 64, VKMOE_DTYPE_Q4_K, SUM_MAX_TOKENS }, .push = &sum },
     };
     for (uint32_t i = 0; i < sizeof d / sizeof *d && status == VKMOE_OK; i++) {
         d[i].groups = 1;
-        d[i].variant = vkmoe_form_choose(device, d[i].kernel, VKMOE_DTYPE_F32, 0, false);
+        const bool sums = d[i].kernel == KERNEL_sum_rows;
+        const enum vkmoe_dtype dtype =
+            sums ? (enum vkmoe_dtype)d[i].spec[SUM_TYPE] : VKMOE_DTYPE_F32;
+        d[i].variant = vkmoe_form_choose(device, d[i].kernel, dtype, 0, false);
         status = vkmoe_stream_dispatch(stream, &d[i]);
     }
     vkmoe_stream_destroy(&stream);
