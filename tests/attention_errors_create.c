@@ -437,6 +437,14 @@ static void store_keys(struct creation *c, int64_t row_stride, int64_t column_st
         keys[h] = (struct vkmoe_view){ .data = zeros, .dtype = VKMOE_DTYPE_Q8_0,
             .row_stride = row_stride, .column_stride = column_stride };
 }
+// Rows of which the last block is not full.
+static void create_latent_transposed_fp8(struct creation *c)
+{
+    struct vkmoe_view *keys = latent_keys(c);
+    store_keys(c, 1, 128);
+    for (size_t h = 0; h < 4; h++)
+        keys[h].dtype = VKMOE_DTYPE_E4M3;
+}
 static void create_latent_cut_blocks(struct creation *c) { store_keys(c, 1, 33); }
 static void create_latent_blocks_apart(struct creation *c) { store_keys(c, 2, 64); }
 static void create_latent_rows_of_6(struct creation *c) { store_keys(c, 0, 0); }
@@ -539,7 +547,7 @@ const struct create_error create_errors[] = {
     INVALID(latent_no_output), INVALID(latent_top), INVALID(latent_no_key_of_head),
     INVALID(latent_dtypes), INVALID(latent_unknown_dtype), INVALID(latent_cut_blocks),
     INVALID(latent_blocks_apart), INVALID(latent_rows_of_6), INVALID(latent_transposed_some),
-    VALID(latent), VALID(latent_transposed), VALID(latent_direct),
+    VALID(latent), VALID(latent_transposed), VALID(latent_transposed_fp8), VALID(latent_direct),
     VALID(longrope), VALID(base), VALID(heads_65535), VALID(mixes), VALID(value_mix_alone),
     VALID(kv_heads_of_experts), VALID(position_reach_65535), VALID(largest_blocks),
     VALID(listed_65535), VALID(blocks_of_two_sizes),

@@ -27,21 +27,25 @@ static bool is_across_blocks(const struct vkmoe_view *view)
     return format && format->elements > 1 && view->column_stride > 1;
 }
 
+// As it is stored: [key_size][rank].
+static struct vkmoe_view turn_back(const struct vkmoe_view *view)
+{
+    struct vkmoe_view stored = *view;
+    stored.row_stride = view->column_stride;
+    stored.column_stride = view->row_stride;
+    return stored;
+}
+
 static enum vkmoe_status check_key(
     const struct caller *caller, const struct vkmoe_latent *l, uint32_t head)
 {
-    const struct vkmoe_view *view = &l->keys[head];
-    const struct format *format = vkmoe_format(view->dtype);
+    const struct vkmoe_view *view = &l->keys[head], stored = turn_back(view);
+    const bool turned = is_across_blocks(view);
     char name[64];
-    snprintf(name, sizeof name, "latent.keys[%u]", head);
-    if (!format || !is_across_blocks(view))
-        return vkmoe_view_check(caller, &(struct named_view){ name, view, l->key_size });
-    CHECK(view->row_stride == 1 && view->column_stride % (int64_t)format->elements == 0
-            && l->rank % format->elements == 0,
-        "%s: a transposed matrix of %s needs a row_stride of 1, and a column_stride and rank that "
-        "are multiples of %u",
-        name, format->name, format->elements);
-    return VKMOE_OK;
+    snprintf(name, sizeof name, "latent.keys[%u]%s", head, turned ? ", transposed" : "");
+    return vkmoe_view_check(caller,
+        turned ? &(struct named_view){ name, &stored, l->rank }
+               : &(struct named_view){ name, view, l->key_size });
 }
 
 static enum vkmoe_status check_matrices(
@@ -136,11 +140,8 @@ static enum vkmoe_status create_keys(vkmoe_attention *a, const struct vkmoe_atte
     if (!stored)
         return vkmoe_fail(
             device_log(a->device), VKMOE_ERROR_OUT_OF_MEMORY, "attention: out of host memory");
-    for (uint32_t h = 0; h < p->heads; h++) {
-        stored[h] = l->keys[h];
-        stored[h].row_stride = l->keys[h].column_stride;
-        stored[h].column_stride = 1;
-    }
+    for (uint32_t h = 0; h < p->heads; h++)
+        stored[h] = turn_back(&l->keys[h]);
     a->latent.keys_stand = true;
     const enum vkmoe_status status = create_heads(
         a->loading, "latent.keys", stored, p->heads, l->key_size, l->rank, &a->latent.keys);
