@@ -91,6 +91,10 @@ static const struct edited {
     // Zeros are those of blocks that have no such thing.
     { "kv-heads-none", "mixtral", "some blocks have no attention",
         { "head_count_kv", "llama.attention.head_count_kv", "2,0", GGUF_U32S } },
+    { "kv-heads-short", "mixtral", "head_count_kv has 1 items, expected one for each of 2 blocks",
+        { "head_count_kv", "llama.attention.head_count_kv", "2", GGUF_U32S } },
+    { "experts-long", "mixtral", "expert_used_count has 3 items, expected one for each of 2",
+        { "expert_used_count", "llama.expert_used_count", "2,2,2", GGUF_U32S } },
     { "kv-heads-listed", "mixtral", NULL,
         { "head_count_kv", "llama.attention.head_count_kv", "2,2", GGUF_U32S } },
     MISSING("qwen3_moe", "attn_q_norm.weight", "qwen3moe"),

@@ -102,19 +102,28 @@ static void refuse_strings(struct writer *w, const char *name, const struct valu
     }
 }
 
+// Keys that may have a list of one number for each block.
+enum { HEAD_COUNTS = 2 };
+static const char *const of_blocks[] = { "attention.head_count", "attention.head_count_kv",
+    "feed_forward_length", "expert_feed_forward_length", "expert_used_count", "expert_count" };
+
+// Without the architecture before it, if that is there.
+static const char *own_name(const struct writer *w, const struct value *value)
+{
+    const char *architecture = w->own->name, *name = value->name;
+    const size_t length = architecture ? strlen(architecture) : 0;
+    return length && strncmp(name, architecture, length) == 0 && name[length] == '.'
+        ? name + length + 1
+        : name;
+}
+
 static void add_own(struct writer *w, const struct value *value)
 {
-    enum { HEAD_COUNTS = 2 };
-    static const char *const of_blocks[] = { "attention.head_count", "attention.head_count_kv",
-        "feed_forward_length", "expert_feed_forward_length", "expert_used_count", "expert_count" };
     // Written as 0 by who means that there is none.
     static const char *const factors[] = { "attention.scale", "attention.clamp_kqv",
         "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping" };
-    const char *architecture = w->own->name, *name = value->name;
-    const size_t length = architecture ? strlen(architecture) : 0;
+    const char *name = own_name(w, value);
     struct value copy = *value;
-    if (length && strncmp(name, architecture, length) == 0 && name[length] == '.')
-        name += length + 1;
     for (size_t i = 0; i < ARRAY_SIZE(of_blocks); i++) {
         if (strcmp(name, of_blocks[i]) == 0)
             copy = settle(value);
@@ -140,6 +149,18 @@ static void count_blocks(struct writer *w)
     w->own->blocks = all > predictors ? all - predictors : 0;
     if (blocks && predictors)
         blocks->number = w->own->blocks;
+}
+
+static void check_list(struct writer *w, const struct value *value)
+{
+    const char *name = own_name(w, value);
+    for (size_t i = 0; i < ARRAY_SIZE(of_blocks) && value_is(value, VALUE_LIST); i++) {
+        if (strcmp(name, of_blocks[i]) == 0 && value->count != w->blocks
+            && value->count != w->own->blocks)
+            vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
+                "%s has %u items, expected one for each of %u blocks", name, value->count,
+                w->blocks);
+    }
 }
 
 // ---------------------------------------------------------------- Hugging Face's names
@@ -437,6 +458,8 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     for (uint32_t i = 0; i < own->file.value_count; i++)
         add_own(&w, &own->file.values[i]);
     count_blocks(&w);
+    for (uint32_t i = 0; i < own->file.value_count; i++)
+        check_list(&w, &own->file.values[i]);
     const struct gguf_counts counts = { .blocks = own->blocks,
         .all = w.blocks,
         .experts = vkmoe_gguf_integer(find(&w, "expert_count")),
