@@ -256,6 +256,12 @@ assert [t["shape"] for t in found["tensor_list"] if t["name"] == "c"] == [[]]
 PYTHON
 finish "info: an unknown family"
 
+parameters() {
+    sed -n 's/^parameters *\(.*\) in .*/\1/p' "$out"
+}
+make plain qwen3_moe
+info "$tmp/plain"
+parameters=$(parameters)
 make quantised qwen3_moe 'for name, t in list(c.tensors.items()):
     if ".experts." in name:
         rows, columns = t.shape
@@ -266,6 +272,8 @@ make quantised qwen3_moe 'for name, t in list(c.tensors.items()):
 c.save(to)'
 info "$tmp/quantised"
 has '^quantised +NVFP4$'
+[ "$(parameters)" = "${parameters:-some}" ] ||
+    problem "$(parameters) parameters, unquantised $parameters"
 has '^experts +4 in a block, of which a token takes 2$'
 has '^layer +runs$'
 echo '{"quantization": {"quant_algo": "W4A8_AWQ"}}' >"$tmp/quantised/hf_quant_config.json"

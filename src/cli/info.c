@@ -179,6 +179,7 @@ static void try_commands(struct facts *facts)
         goto done;
     }
     vkmoe_checkpoint_get_info(facts->checkpoint, &facts->info);
+    facts->counted.parameters = facts->info.parameters; // not words, nor scales
     layer->runs = cli_result(try_layers(facts), facts->path) == 0;
 
     cli_capture(generate->reason, REASON_SIZE);
