@@ -23,8 +23,8 @@ nibbles load_nibbles_q4_0(U32x4 strip, uint row, uint first, uint second)
     return w;
 }
 
-integer_block integers_q4_0(uvec4 bytes)
+uint bytes_q4_0(nibbles w, uint n, uint side, uint i)
 {
-    return integer_block(bytes & 0x0f0f0f0fu, bytes >> 4 & 0x0f0f0f0fu, 1.0);
+    return (n == 0 ? w.a[i] : w.b[i]) >> side * 4 & 0x0f0f0f0fu;
 }
 #endif

@@ -28,20 +28,21 @@ nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
     return w;
 }
 
-integer_block integers_q4_K(nibbles w, uint n)
+uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
 {
-    return n == 0 ? integer_block(w.a & 0x0f0f0f0fu, w.b & 0x0f0f0f0fu, 1.0)
-                  : integer_block(w.a >> 4 & 0x0f0f0f0fu, w.b >> 4 & 0x0f0f0f0fu, 1.0);
+    const uint bytes = side == 0 ? w.a[i] : w.b[i];
+    return bytes >> n * 4 & 0x0f0f0f0fu;
 }
 
 // As scales_6(), of both runs at once.
 nibble_scales scales_q4_K(nibbles w, uint pair)
 {
-    const uvec3 two = w.scales.yzw >> pair % 2 * 16;
-    const uvec2 low = two.xy & 0x3f3fu;
-    const uvec2 high = uvec2(two.z, two.z >> 4) & 0x0f0fu | two.xy >> 2 & 0x3030u;
-    const uvec2 s = pair % 4 < 2 ? low : high;
-    return nibble_scales(vec2(s.x & 0xff, s.x >> 8), vec2(s.y & 0xff, s.y >> 8),
+    const bool early = pair % 4 < 2;
+    const uint at = pair % 2 * 16;
+    const uvec2 low = (early ? w.scales.yz : w.scales.ww) >> uvec2(at, early ? at : at + 4);
+    const uvec2 s = (low & (early ? 0x3f3fu : 0x0f0fu))
+        | (w.scales.yz >> at + 2 & (early ? 0u : 0x3030u));
+    return nibble_scales(vec2(s.x & 0xff, s.x >> 8 & 0xff), vec2(s.y & 0xff, s.y >> 8 & 0xff),
         unpackHalf2x16(w.scales.x));
 }
 #endif

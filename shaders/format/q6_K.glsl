@@ -36,14 +36,11 @@ nibbles load_nibbles_q6_K(U32x4 strip, uint row, uint pair)
     return w;
 }
 
-integer_block integers_q6_K(nibbles w, uint pair, uint n)
+uint bytes_q6_K(nibbles w, uint pair, uint n, uint side, uint i)
 {
-    const uint high = pair % 2 * 2;
-    const uvec4 a = w.high_a >> high, b = w.high_b >> high;
-    return n == 0 ? integer_block((w.a & 0x0f0f0f0fu) | (a << 4 & 0x30303030u),
-                        (w.b & 0x0f0f0f0fu) | (b << 4 & 0x30303030u), 1.0)
-                  : integer_block((w.a >> 4 & 0x0f0f0f0fu) | (a & 0x30303030u),
-                        (w.b >> 4 & 0x0f0f0f0fu) | (b & 0x30303030u), 1.0);
+    const uint low = side == 0 ? w.a[i] : w.b[i];
+    const uint high = (side == 0 ? w.high_a[i] : w.high_b[i]) >> pair % 2 * 2;
+    return (low >> n * 4 & 0x0f0f0f0fu) | ((n == 0 ? high << 4 : high) & 0x30303030u);
 }
 
 // Of the halves of both blocks, without d.

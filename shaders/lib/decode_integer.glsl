@@ -84,23 +84,41 @@ void add_squares(product p, uint t, uint block)
 // if any of them is one or is infinite.
 struct cut_x { uint high, low; float scale; };
 
-cut_x cut(vec4 x)
+// The largest of what 8 lanes have, as an integer, of which a NaN is the largest.
+uint largest_of(vec4 x)
 {
-    // As integers, of which a NaN is the largest.
     const uvec4 bits = floatBitsToUint(x) & 0x7fffffffu;
-    uint largest = max(max(bits.x, bits.y), max(bits.z, bits.w));
+    return max(max(bits.x, bits.y), max(bits.z, bits.w));
+}
+
+struct cut_range { float factor, scale; };
+
+cut_range range_of(uint largest)
+{
     largest = max(largest, subgroupQuadSwapHorizontal(largest));
     largest = max(largest, subgroupQuadSwapVertical(largest));
     largest = max(largest, subgroupShuffleXor(largest, 4));
     const float most = uintBitsToFloat(max(largest, floatBitsToUint(LEAST)));
-    const float factor = LARGEST / most;
+    return cut_range(LARGEST / most,
+        largest < INFINITE ? most * (1.0 / LARGEST) : uintBitsToFloat(NOT_A_NUMBER));
+}
+
+cut_x cut_by(vec4 x, float factor)
+{
     // The last 16 bits are x + 128, so that the lower byte has 128 too much, and the upper one what
     // is to be multiplied.
     const uvec4 v = floatBitsToUint(fma(x, vec4(factor), vec4(ROUND + 128.0)));
     const uint even = bitfieldInsert(v.x, v.z, 16, 16), odd = bitfieldInsert(v.y, v.w, 16, 16);
     return cut_x((even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u),
-        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u,
-        largest < INFINITE ? most * (1.0 / LARGEST) : uintBitsToFloat(NOT_A_NUMBER));
+        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u, 0.0);
+}
+
+cut_x cut(vec4 x)
+{
+    const cut_range range = range_of(largest_of(x));
+    cut_x own = cut_by(x, range.factor);
+    own.scale = range.scale;
+    return own;
 }
 
 // Hands over the lane's columns of block n.

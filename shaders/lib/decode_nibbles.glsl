@@ -12,6 +12,7 @@
 
 struct nibble_rows { uvec2 strip; uint side; };
 nibble_rows weights[DECODE_BLOCKS];
+nibbles held[DECODE_BLOCKS]; // of a pair
 
 void find_weights(product p)
 {
@@ -43,95 +44,129 @@ uint block_of_pair(uint pair, uint n)
     return IS(Q6_K) ? pair / 2 * 4 + pair % 2 + 2 * n : 2 * pair + n;
 }
 
-// A block of x as it is multiplied: its scale, and that times the sums of its halves.
-struct x_block { float scale; vec2 sums; };
+// A pair of blocks of x as it is multiplied: its scale, and the sums of its quarters or, where
+// scales are for 32 columns, of its blocks.
+struct x_pair { float scale; vec4 sums; };
 
-x_block hand_over(uint n, vec4 x, bool counts)
+// Hands over block n of it.
+vec2 hand_over(uint n, vec4 x, float factor)
 {
-    const cut_x own = cut(x);
+    const cut_x own = cut_by(x, factor);
     share(n, own);
     const uint ones = 0x01010101u;
-    int half_sum = dot_bytes(own.high, ones, 0) * 256 + dot_bytes(own.low, ones, 0);
-    half_sum += subgroupQuadSwapHorizontal(half_sum);
-    half_sum += subgroupQuadSwapVertical(half_sum);
-    const int other = subgroupShuffleXor(half_sum, 4);
+    int sum = dot_bytes(own.high, ones, 0) * 256 + dot_bytes(own.low, ones, 0);
+    sum += subgroupQuadSwapHorizontal(sum);
+    sum += subgroupQuadSwapVertical(sum);
+    const int other = subgroupShuffleXor(sum, 4);
+    if (!IS(Q6_K))
+        return vec2(sum + other, 0.0);
     const bool is_first = gl_LocalInvocationIndex % 8 < 4;
-    const ivec2 halves = is_first ? ivec2(half_sum, other) : ivec2(other, half_sum);
-    const float scale = counts ? own.scale : 0.0;
-    return x_block(scale, scale * vec2(halves));
+    return vec2(is_first ? ivec2(sum, other) : ivec2(other, sum));
 }
 
-// Of the bytes with block `at` of the shared ones: the sums of both halves' products, or of all in
-// the first.
-ivec2 dot_block(integer_block q, uint at)
+x_pair hand_over_pair(uint first, vec4 x0, vec4 x1, bool counts)
 {
-    const uint first = at * 4 * GROUPS + gl_LocalInvocationIndex / 8;
-    const uvec4 high_a = shared_bytes[first], high_b = shared_bytes[first + GROUPS];
-    const uvec4 low_a = shared_bytes[first + 2 * GROUPS], low_b = shared_bytes[first + 3 * GROUPS];
-    if (IS(Q6_K))
-        return ivec2(dot_16(q.a, low_a, dot_16(q.a, high_a, 0) * 256),
-            dot_16(q.b, low_b, dot_16(q.b, high_b, 0) * 256));
-    const int high = dot_16(q.b, high_b, dot_16(q.a, high_a, 0));
-    return ivec2(dot_16(q.b, low_b, dot_16(q.a, low_a, high * 256)), 0);
+    const cut_range range = range_of(max(largest_of(x0), largest_of(x1)));
+    const vec2 a = hand_over(first, x0, range.factor), b = hand_over(first + 1, x1, range.factor);
+    return x_pair(counts ? range.scale : 0.0, vec4(a, b));
 }
 
-integer_block integers_of(nibbles w, uint pair, uint n)
+// Word i of half `side` of block n.
+uint bytes_of(nibbles w, uint pair, uint n, uint side, uint i)
 {
     if (IS(Q4_K))
-        return integers_q4_K(w, n);
+        return bytes_q4_K(w, n, side, i);
     if (IS(Q6_K))
-        return integers_q6_K(w, pair, n);
-    return integers_q4_0(n == 0 ? w.a : w.b);
+        return bytes_q6_K(w, pair, n, side, i);
+    return bytes_q4_0(w, n, side, i);
 }
 
-// `sum` and the product of a pair with two blocks of x, which are shared from `first` on.
-float multiply_nibbles(nibbles w, uint pair, x_block x0, x_block x1, uint first, float sum)
+ivec2 dots[DECODE_BLOCKS]; // of each row
+
+// Of the rows and half a block, which is the `at`th of the shared ones, what the high bytes of x
+// make and the low ones. Each step is one of all rows, as a product waits for the one before it.
+void dot_halves(uint pair, uint n, uint side, uint at)
 {
-    const vec2 dot_0 = vec2(dot_block(integers_of(w, pair, 0), first));
-    const vec2 dot_1 = vec2(dot_block(integers_of(w, pair, 1), first + 1));
+    const uint first = (at * 4 + side) * GROUPS + gl_LocalInvocationIndex / 8;
+    const uvec4 high = shared_bytes[first], low = shared_bytes[first + 2 * GROUPS];
+    [[unroll]] for (uint i = 0; i < 4; i++) {
+        uint bytes[DECODE_BLOCKS];
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            bytes[b] = bytes_of(held[b], pair, n, side, i);
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            dots[b].x += dot_bytes(bytes[b], high[i], 0);
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            dots[b].y += dot_bytes(bytes[b], low[i], 0);
+    }
+}
+
+// Of each row the products with quarters of the pair or, as in x_pair, with blocks.
+vec4 row_products[DECODE_BLOCKS];
+
+void take_products(uint n)
+{
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
+        row_products[b][n] = float(dots[b].x * 256 + dots[b].y);
+        dots[b] = ivec2(0);
+    }
+}
+
+void dot_pair(uint pair, uint at)
+{
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+        dots[b] = ivec2(0);
+    [[unroll]] for (uint n = 0; n < 2; n++) {
+        [[unroll]] for (uint side = 0; side < 2; side++) {
+            dot_halves(pair, n, side, at + n);
+            if (IS(Q6_K) || side == 1)
+                take_products(IS(Q6_K) ? 2 * n + side : 2 * n);
+        }
+    }
+}
+
+// `sum` and the product of a row of the pair with x.
+float add_product(nibbles w, uint pair, vec4 products, x_pair x, float sum)
+{
     if (IS(Q4_K)) {
         const nibble_scales s = scales_q4_K(w, pair);
-        const float products = fma(s.scale.x * x0.scale, dot_0.x, s.scale.y * x1.scale * dot_1.x);
-        const float offset = fma(s.offset.x, x0.sums.x + x0.sums.y,
-            s.offset.y * (x1.sums.x + x1.sums.y));
-        return fma(-s.d.y, offset, fma(s.d.x, products, sum));
+        const float product = fma(s.scale.x, products.x, s.scale.y * products.z);
+        const float offset = fma(s.offset.x, x.sums.x, s.offset.y * x.sums.z);
+        return fma(x.scale, fma(s.d.x, product, -s.d.y * offset), sum);
     }
     if (IS(Q6_K)) {
         const vec4 scale = scales_q6_K(w, pair);
-        const vec2 a = fma(vec2(x0.scale), dot_0, -32.0 * x0.sums);
-        const vec2 b = fma(vec2(x1.scale), dot_1, -32.0 * x1.sums);
-        return fma(unpackHalf2x16(w.scales.z).x,
-            fma(scale.x, a.x, fma(scale.y, a.y, fma(scale.z, b.x, scale.w * b.y))), sum);
+        const float product = dot(scale, fma(vec4(-32.0), x.sums, products));
+        return fma(x.scale * unpackHalf2x16(w.scales.z).x, product, sum);
     }
     const vec2 d = vec2(unpackHalf2x16(w.scales.x).x, unpackHalf2x16(w.scales.y).x);
-    const float a = fma(x0.scale, dot_0.x, -8.0 * (x0.sums.x + x0.sums.y));
-    const float b = fma(x1.scale, dot_1.x, -8.0 * (x1.sums.x + x1.sums.y));
-    return fma(d.y, b, fma(d.x, a, sum));
+    const vec2 a = fma(vec2(-8.0), x.sums.xz, products.xz);
+    return fma(x.scale, fma(d.x, a.x, d.y * a.y), sum);
 }
 
 // Adds the products of the pair to the sums; all is loaded before the first is multiplied.
 void multiply_pair(product p, uint blocks, uint pair)
 {
-    nibbles w[DECODE_BLOCKS];
     vec4 x[SHARED_BLOCKS];
-    x_block shared_x[SHARED_BLOCKS];
+    x_pair shared_x[DECODE_TOGETHER];
     // Clamped, not guarded, as in load_row_at().
     const uint there = min(pair, (blocks + 1) / 2 - 1);
     [[unroll]] for (uint i = 0; i < SHARED_BLOCKS; i++) {
         x[i] = load_x(p, i / 2, min(block_of_pair(there, i % 2), blocks - 1));
+        if (IS(Q4_0) && block_of_pair(pair, i % 2) >= blocks)
+            x[i] = vec4(0.0);
         add_squares(p, i / 2, block_of_pair(pair, i % 2));
     }
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-        w[b] = load_nibbles(b, there, blocks);
+        held[b] = load_nibbles(b, there, blocks);
     wait_for_subgroup();
-    [[unroll]] for (uint i = 0; i < SHARED_BLOCKS; i++)
-        shared_x[i] = hand_over(i, x[i], block_of_pair(pair, i % 2) < blocks);
+    [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
+        shared_x[t] = hand_over_pair(2 * t, x[2 * t], x[2 * t + 1], pair == there);
     wait_for_subgroup();
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
+        dot_pair(there, 2 * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
             const uint i = t * DECODE_BLOCKS + b;
-            sums[i] = multiply_nibbles(
-                w[b], there, shared_x[2 * t], shared_x[2 * t + 1], 2 * t, sums[i]);
+            sums[i] = add_product(held[b], there, row_products[b], shared_x[t], sums[i]);
         }
     }
 }
