@@ -31,6 +31,8 @@ SPEC_FLOAT(21, DECODE_RESIDUAL_SCALE, 1.0)
 // x and shared_h have a row for each token and head, the latter's so far apart.
 SPEC(22, DECODE_HEADS, 0)
 SPEC(23, DECODE_HEAD_STRIDE, 0)
+// Nibbles: bytes that are not negative and signed ones in one product are an instruction.
+SPEC(24, DECODE_MIXED, 0)
 
 // up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

@@ -25,6 +25,7 @@ nibbles load_nibbles_q4_0(U32x4 strip, uint row, uint first, uint second)
 
 uint bytes_q4_0(nibbles w, uint n, uint side, uint i)
 {
-    return (n == 0 ? w.a[i] : w.b[i]) >> side * 4 & 0x0f0f0f0fu;
+    const uint bytes = n == 0 ? w.a[i] : w.b[i];
+    return side == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
 }
 #endif

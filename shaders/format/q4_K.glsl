@@ -31,18 +31,25 @@ nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
 uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
 {
     const uint bytes = side == 0 ? w.a[i] : w.b[i];
-    return bytes >> n * 4 & 0x0f0f0f0fu;
+    return n == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
 }
 
-// As scales_6(), of both runs at once.
-nibble_scales scales_q4_K(nibbles w, uint pair)
+// As scales_6(), of both runs of the pair: d and dmin, and a word of two scales and two minimums.
+uvec4 spread_scales_q4_K(uvec4 chunk, uint pair)
 {
-    const bool early = pair % 4 < 2;
     const uint at = pair % 2 * 16;
-    const uvec2 low = (early ? w.scales.yz : w.scales.ww) >> uvec2(at, early ? at : at + 4);
-    const uvec2 s = (low & (early ? 0x3f3fu : 0x0f0fu))
-        | (w.scales.yz >> at + 2 & (early ? 0u : 0x3030u));
-    return nibble_scales(vec2(s.x & 0xff, s.x >> 8 & 0xff), vec2(s.y & 0xff, s.y >> 8 & 0xff),
-        unpackHalf2x16(w.scales.x));
+    const bool is_late = pair % 4 > 1;
+    const uint both = bitfieldInsert(chunk.y >> at, chunk.z >> at, 16, 16);
+    const uint nibbles_of_both = bitfieldInsert(chunk.w >> at, chunk.w >> at + 4, 16, 16);
+    const uint high = mix(0u, 0x30303030u, is_late), low = mix(0x3f3f3f3fu, 0x0f0f0f0fu, is_late);
+    return uvec4(chunk.x,
+        (mix(both, nibbles_of_both, is_late) & low) | (both >> 2 & high), 0, 0);
+}
+
+nibble_scales scales_q4_K(uvec4 spread)
+{
+    const uint bytes = spread.y;
+    return nibble_scales(vec2(bytes & 0xff, bytes >> 8 & 0xff),
+        vec2(bytes >> 16 & 0xff, bytes >> 24), unpackHalf2x16(spread.x));
 }
 #endif

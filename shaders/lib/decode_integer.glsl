@@ -28,6 +28,9 @@
 // OpSDot; GL_EXT_integer_dot_product came later than glslc of Debian 12.
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019],
     id = 4450) int dot_bytes(uint a, uint b, spirv_literal int four_bytes);
+// OpSUDot: the second's bytes are not negative.
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019],
+    id = 4452) int dot_mixed(uint a, uint b, spirv_literal int four_bytes);
 
 #define BLOCK 32         // columns
 #define LARGEST 32512.0  // 127 * 256: more does not fit into two signed bytes
@@ -100,7 +103,7 @@ cut_range range_of(uint largest)
     largest = max(largest, subgroupShuffleXor(largest, 4));
     const float most = uintBitsToFloat(max(largest, floatBitsToUint(LEAST)));
     return cut_range(LARGEST / most,
-        largest < INFINITE ? most * (1.0 / LARGEST) : uintBitsToFloat(NOT_A_NUMBER));
+        mix(uintBitsToFloat(NOT_A_NUMBER), most * (1.0 / LARGEST), largest < INFINITE));
 }
 
 cut_x cut_by(vec4 x, float factor)

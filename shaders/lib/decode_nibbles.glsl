@@ -21,9 +21,12 @@ void find_weights(product p)
                                       : p.units / 4 * RECORD_Q4_0;
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
         const uint block = block_of(p, b);
-        // Constants, where compilers do not find out.
-        const uint side = DECODE_BLOCKS % 4 != 0 ? block % 2 : p.in_pairs ? b / 2 % 2 : b % 2;
-        weights[b] = nibble_rows(further(p.matrix, block / 2 * strip_bytes), side);
+        uint strip = block / 2, side = block % 2;
+        if (DECODE_BLOCKS % 4 == 0) { // which compilers do not find out
+            strip = p.in_pairs ? p.first / 2 * 2 + b / 4 * 2 + b % 2 : p.first / 2 + b / 2;
+            side = p.in_pairs ? b / 2 % 2 : b % 2;
+        }
+        weights[b] = nibble_rows(further(p.matrix, strip * strip_bytes), side);
     }
 }
 
@@ -60,15 +63,21 @@ vec2 hand_over(uint n, vec4 x, float factor)
     const int other = subgroupShuffleXor(sum, 4);
     if (!IS(Q6_K))
         return vec2(sum + other, 0.0);
-    const bool is_first = gl_LocalInvocationIndex % 8 < 4;
-    return vec2(is_first ? ivec2(sum, other) : ivec2(other, sum));
+    return vec2(mix(ivec2(other, sum), ivec2(sum, other),
+        bvec2(gl_LocalInvocationIndex % 8 < 4)));
 }
 
 x_pair hand_over_pair(uint first, vec4 x0, vec4 x1, bool counts)
 {
     const cut_range range = range_of(max(largest_of(x0), largest_of(x1)));
     const vec2 a = hand_over(first, x0, range.factor), b = hand_over(first + 1, x1, range.factor);
-    return x_pair(counts ? range.scale : 0.0, vec4(a, b));
+    return x_pair(mix(0.0, range.scale, counts), vec4(a, b));
+}
+
+
+int dot_weights(uint w, uint x)
+{
+    return DECODE_MIXED != 0 ? dot_mixed(x, w, 0) : dot_bytes(w, x, 0);
 }
 
 // Word i of half `side` of block n.
@@ -94,19 +103,21 @@ void dot_halves(uint pair, uint n, uint side, uint at)
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
             bytes[b] = bytes_of(held[b], pair, n, side, i);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            dots[b].x += dot_bytes(bytes[b], high[i], 0);
+            dots[b].x += dot_weights(bytes[b], high[i]);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            dots[b].y += dot_bytes(bytes[b], low[i], 0);
+            dots[b].y += dot_weights(bytes[b], low[i]);
     }
 }
 
 // Of each row the products with quarters of the pair or, as in x_pair, with blocks.
 vec4 row_products[DECODE_BLOCKS];
 
-void take_products(uint n)
+void take_products(uint n, bool upper)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
         row_products[b][n] = float(dots[b].x * 256 + dots[b].y);
+        if (DECODE_MIXED != 0 && upper) // see upper_nibbles()
+            row_products[b][n] *= 1.0 / 16.0;
         dots[b] = ivec2(0);
     }
 }
@@ -118,8 +129,9 @@ void dot_pair(uint pair, uint at)
     [[unroll]] for (uint n = 0; n < 2; n++) {
         [[unroll]] for (uint side = 0; side < 2; side++) {
             dot_halves(pair, n, side, at + n);
-            if (IS(Q6_K) || side == 1)
-                take_products(IS(Q6_K) ? 2 * n + side : 2 * n);
+            if (!IS(Q4_K) || side == 1)
+                take_products(IS(Q4_K) ? 2 * n : 2 * n + side,
+                    IS(Q4_K) ? n == 1 : IS(Q4_0) && side == 1);
         }
     }
 }
@@ -128,7 +140,7 @@ void dot_pair(uint pair, uint at)
 float add_product(nibbles w, uint pair, vec4 products, x_pair x, float sum)
 {
     if (IS(Q4_K)) {
-        const nibble_scales s = scales_q4_K(w, pair);
+        const nibble_scales s = scales_q4_K(w.scales);
         const float product = fma(s.scale.x, products.x, s.scale.y * products.z);
         const float offset = fma(s.offset.x, x.sums.x, s.offset.y * x.sums.z);
         return fma(x.scale, fma(s.d.x, product, -s.d.y * offset), sum);
@@ -139,7 +151,7 @@ float add_product(nibbles w, uint pair, vec4 products, x_pair x, float sum)
         return fma(x.scale * unpackHalf2x16(w.scales.z).x, product, sum);
     }
     const vec2 d = vec2(unpackHalf2x16(w.scales.x).x, unpackHalf2x16(w.scales.y).x);
-    const vec2 a = fma(vec2(-8.0), x.sums.xz, products.xz);
+    const vec2 a = fma(vec2(-8.0), x.sums.xz, products.xz + products.yw);
     return fma(x.scale, fma(d.x, a.x, d.y * a.y), sum);
 }
 
@@ -162,6 +174,9 @@ void multiply_pair(product p, uint blocks, uint pair)
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
         shared_x[t] = hand_over_pair(2 * t, x[2 * t], x[2 * t + 1], pair == there);
     wait_for_subgroup();
+    if (IS(Q4_K)) // before the products, which leave few registers
+        [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+            held[b].scales = spread_scales_q4_K(held[b].scales, there);
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
         dot_pair(there, 2 * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {

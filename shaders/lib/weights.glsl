@@ -38,6 +38,13 @@ struct integer_block { uvec4 a, b; float scale; }; // 32 signed bytes of a row, 
 // And of those that decode_nibbles.glsl multiplies: what of a row it needs at once.
 struct nibbles { uvec4 a, b, high_a, high_b, scales; };
 struct nibble_scales { vec2 scale, offset, d; }; // of two blocks; d of scales and of offsets
+#ifdef INTEGER_DOT
+// Upper nibbles, or 16 times that: bytes that no instruction takes for signed ones.
+uint upper_nibbles(uint bytes)
+{
+    return DECODE_MIXED != 0 ? bytes & 0xf0f0f0f0u : bytes >> 4 & 0x0f0f0f0fu;
+}
+#endif
 
 // What formats are read by: row r of the block of 8 rows that is a half of a strip. `own`: each
 // lane has an `r` of its own; otherwise all have the same.

@@ -60,6 +60,7 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
         ? MIN(MAX(8, p->min_subgroup_size), p->max_subgroup_size)
         : device->subgroup_size;
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
+    device->mixed_dot = p->mixed_dot;
     device->matrix_units = p->matrix_units;
     device->gpu.info.subgroup_size = device->subgroup_size;
     device->gpu.info.subgroup_arithmetic = p->subgroup_arithmetic;

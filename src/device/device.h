@@ -62,6 +62,7 @@ struct vkmoe_device {
     uint32_t quirks;              // mask of enum quirk
     uint32_t subgroup_size;       // the size kernels run with
     uint32_t least_subgroup_size; // of 8 lanes and more the least: for NEED_shuffle
+    bool mixed_dot;               // NEED_integer_dot, and for bytes of which one's are signed
     struct matrix_units matrix_units;
     bool fixed_subgroup_size;         // it must be required explicitly (sizes vary)
     bool full_subgroups;              // computeFullSubgroups is enabled

@@ -66,6 +66,7 @@ static struct physical describe(const struct rehearsal_params *p)
         .subgroup_size_control = true,
         .full_subgroups = true,
         .integer_dot = true,
+        .mixed_dot = true,
         .maintenance4 = true,
     };
     snprintf(physical.info.name, sizeof physical.info.name, "%s", p->name);

@@ -110,6 +110,7 @@ static void probe_properties(const struct instance *instance, struct physical *p
     p->subgroup_shuffle =
         p->subgroup_arithmetic && (q.v11.subgroupSupportedOperations & shuffle) == shuffle;
     p->integer_dot = q.v13.integerDotProduct4x8BitPackedSignedAccelerated;
+    p->mixed_dot = q.v13.integerDotProduct4x8BitPackedMixedSignednessAccelerated;
     p->subgroup_size_control =
         (q.v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     p->default_subgroup_size = q.v11.subgroupSize;

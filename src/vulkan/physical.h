@@ -31,6 +31,7 @@ struct physical {
     bool subgroup_size_control; // and compute pipelines can require a size
     bool full_subgroups;
     bool integer_dot; // and the device has an instruction for 4 signed bytes
+    bool mixed_dot;   // likewise for 4 bytes of which one operand's are signed
     bool maintenance4;
     bool portability_subset;
     bool memory_budget; // VK_EXT_memory_budget, which asks the physical device alone

@@ -51,17 +51,20 @@ const struct variant *vkmoe_experts_decode_form(const struct experts *e, enum ke
 }
 
 // Intel's lanes, of which few make a subgroup, have half of the registers that others have: they
-// take half the rows of a workgroup that a form names, and one token.
+// take one token, and at times half the rows of a workgroup that a form names.
 static bool has_few_registers(const struct experts *e)
 {
     return e->device->least_subgroup_size < 32;
 }
 
-// Of matrix rows, for a workgroup.
+// Of matrix rows, for a workgroup. Sums over slots and bits of a second kind take registers, too.
 static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
 {
     const uint32_t blocks = vkmoe_experts_decode_form(e, kernel)->tile.blocks;
-    return !blocks ? e->shapes.decode_blocks : has_few_registers(e) ? blocks / 2 : blocks;
+    if (!blocks)
+        return e->shapes.decode_blocks;
+    const bool takes_more = kernel == KERNEL_decode_down || e->dtype == VKMOE_DTYPE_Q6_K;
+    return takes_more && has_few_registers(e) ? blocks / 2 : blocks;
 }
 
 #define INTEGER_LANES 256 // at most: more of x would not fit into shared memory of 16 KiB
@@ -106,6 +109,7 @@ static struct dispatch decode_dispatch(
             [DECODE_SLOTS] = shared,
             [DECODE_TOGETHER] = together,
             [DECODE_TYPE] = e->dtype,
+            [DECODE_MIXED] = integers && e->device->mixed_dot,
         },
     };
 }
@@ -114,7 +118,7 @@ static struct dispatch decode_dispatch(
 static void set_format(struct dispatch *d, struct dispatch other)
 {
     static const uint32_t constants[] = { DECODE_LANES, DECODE_BLOCKS, DECODE_UNROLL, DECODE_SLOTS,
-        DECODE_TOGETHER, DECODE_TYPE };
+        DECODE_TOGETHER, DECODE_TYPE, DECODE_MIXED };
     d->variant = other.variant;
     for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
         d->spec[constants[i]] = other.spec[constants[i]];

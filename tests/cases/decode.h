@@ -59,8 +59,9 @@ enum { // masks of shapes
 // What both specialise alike.
 #define DECODE_SPEC(c, s) \
     [DECODE_LANES] = (s)->lanes, [DECODE_BLOCKS] = (s)->blocks, [DECODE_TYPE] = (c)->dtype, \
-    [DECODE_BIAS] = (c)->biased, [DECODE_WEIGHT_INPUT] = (c)->weight_input, \
-    [DECODE_RESIDUAL] = (c)->residual != 0.0f, [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
+    [DECODE_MIXED] = (s)->lanes < 256, [DECODE_BIAS] = (c)->biased, \
+    [DECODE_WEIGHT_INPUT] = (c)->weight_input, [DECODE_RESIDUAL] = (c)->residual != 0.0f, \
+    [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
 
 // From results that are expected in an output to what is there where they are added to `before`,
 // and expects that times `next_weight` in "weighted".
