@@ -370,6 +370,7 @@ int cli_cache_parse(const char *command, const char *type, enum vkmoe_dtype *out
 int cli_session_start(struct cli_session *s, const struct cli_session_params *params)
 {
     s->capacity = params->capacity ? params->capacity : s->count;
+    s->interrupted = params->interrupted;
     s->chunk = least(params->chunk ? params->chunk : DEFAULT_CHUNK,
         least(s->count ? s->count : s->capacity, MAX_CHUNK));
     reserve(s);
@@ -424,29 +425,11 @@ static uint32_t context_of(const struct cli_session *s, uint32_t end)
     return end < s->count ? s->count : end;
 }
 
-// Where a text outgrows the context that LongRoPE's first factors are for, or is cut to less, the
-// tokens before `first` are run again, as Phi's own code does it.
-static int renew_cache(struct cli_session *s, uint32_t first, uint32_t end)
-{
-    const bool is_long = s->trained > 0 && context_of(s, end) > s->trained;
-    int status = 0;
-    if (is_long == s->is_long)
-        return status;
-    s->is_long = is_long;
-    for (uint32_t at = 0, tokens; status == 0 && at < first; at += tokens) {
-        tokens = least(s->chunk, first - at);
-        status = cli_session_forward(s, at, tokens, 0, NULL);
-    }
-    return status;
-}
-
-int cli_session_forward(
+static int run_tokens(
     struct cli_session *s, uint32_t first, uint32_t tokens, uint32_t logits_count, float *logits)
 {
     const uint64_t offset = first * sizeof(uint32_t);
     const uint32_t end = first + tokens;
-    if (renew_cache(s, first, end) != 0)
-        return 1;
     s->step_longest = 0;
     enum vkmoe_status status;
     TRY(upload_ids(s, end));
@@ -465,6 +448,36 @@ int cli_session_forward(
     TRY(vkmoe_stream_submit(s->stream, NULL));
 fail:
     return finish_forward(s, status, logits_count, logits);
+}
+
+// Where a text outgrows the context that LongRoPE's first factors are for, or is cut to less, the
+// tokens before `first` are run again, as Phi's own code does it. Stale if interrupted on the way.
+// While a text is written there is no line to show progress in.
+static int renew_cache(struct cli_session *s, uint32_t first, uint32_t end, bool has_line)
+{
+    const bool is_long = s->trained > 0 && context_of(s, end) > s->trained;
+    int status = 0;
+    if (is_long == s->is_long && !s->is_stale)
+        return status;
+    s->is_long = is_long;
+    s->is_stale = true;
+    uint32_t at = 0;
+    while (status == 0 && at < first && !(s->interrupted && *s->interrupted)) {
+        const uint32_t tokens = least(s->chunk, first - at);
+        if (has_line && at > 0)
+            cli_progress("%s context: token %u of %u", is_long ? "long" : "short", at, first);
+        status = run_tokens(s, at, tokens, 0, NULL);
+        at += tokens;
+    }
+    s->is_stale = status != 0 || at < first;
+    return status;
+}
+
+int cli_session_forward(
+    struct cli_session *s, uint32_t first, uint32_t tokens, uint32_t logits_count, float *logits)
+{
+    const int status = renew_cache(s, first, first + tokens, true);
+    return status != 0 || s->is_stale ? status : run_tokens(s, first, tokens, logits_count, logits);
 }
 
 // Whether the step that was recorded last is as one for this position would be recorded.
@@ -501,8 +514,9 @@ static enum vkmoe_status submit_step(struct cli_session *s, uint32_t position)
 int cli_session_step(struct cli_session *s, uint32_t position, uint32_t token, float *logits)
 {
     const struct step step = { .id = token, .position = position };
-    if (renew_cache(s, position, position + 1) != 0)
-        return 1;
+    const int renewed = renew_cache(s, position, position + 1, false);
+    if (renewed != 0 || s->is_stale)
+        return renewed;
     enum vkmoe_status status = vkmoe_buffer_upload(s->step, 0, &step, sizeof step);
     if (status == VKMOE_OK && can_repeat(s, position))
         status = vkmoe_stream_repeat(s->stream, NULL);

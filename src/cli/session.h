@@ -34,7 +34,9 @@ struct cli_session {
     bool exact_longest;    // RoPE changes with the length of the context: no step is like another
     uint32_t trained;      // LongRoPE: beyond so many positions it has other factors; else 0
     bool is_long;          // those are what the cache's keys were rotated with
-    uint32_t k, attention_k; // experts a token chooses; 0: attention is dense
+    bool is_stale;         // of some tokens they were not, since that was interrupted
+    const volatile sig_atomic_t *interrupted; // as in the params
+    uint32_t k, attention_k;                  // experts a token chooses; 0: attention is dense
     uint32_t experts, attention_experts;
     vkmoe_buffer *ids, *positions, *step, *logits, *expert_ids, *attention_ids;
 };
@@ -65,7 +67,7 @@ struct cli_session_params {
     bool no_capacity;      // as in vkmoe_model_params
     bool fast;             // VKMOE_PRECISION_FAST
     enum vkmoe_dtype cache_dtype;
-    const volatile sig_atomic_t *interrupted; // ends the loading when it is set; or NULL
+    const volatile sig_atomic_t *interrupted; // ends what takes long when it is set; or NULL
 };
 // What --cache-type says, or NULL. -1, or a misuse of the command.
 int cli_cache_parse(const char *command, const char *type, enum vkmoe_dtype *out);
@@ -85,12 +87,13 @@ void cli_session_cut(struct cli_session *session, uint32_t count);
 bool cli_session_is_end(const struct cli_session *session, uint32_t token);
 
 // Runs `tokens` of the text from position `first` on, and reads the logits of the last
-// `logits_count`.
+// `logits_count`. Where tokens before must be run again, an interruption ends that, and no logits
+// are read; the next call runs them.
 int cli_session_forward(struct cli_session *session, uint32_t first, uint32_t tokens,
     uint32_t logits_count, float *logits);
 
 // Runs any one token at a position below the capacity, and reads its logits. Records this only
-// now and then: most steps are a repetition of the last.
+// now and then: most steps are a repetition of the last. As above when interrupted.
 int cli_session_step(struct cli_session *session, uint32_t position, uint32_t token, float *logits);
 
 // Reads what the last forward's gates chose into [blocks][count][k], from `first` on.
