@@ -320,13 +320,15 @@ def write(path, lanes, drivers, bars, made_of):
 def main():
     out, folder, predictions, host, kept = map(pathlib.Path, sys.argv[1:6])
     before = json.loads(kept.read_text()) if kept.exists() else {}
-    lanes, drivers = {}, {}
+    lanes, drivers, made_of = {}, {}, sys.argv[6] or before.get('ggml', '')
     for label, _, _, _ in LANES:
         if not (folder / label).exists():
             continue
         lanes[label] = read_lane(folder, label)
         drivers[label] = driver_of(folder, label)
-        if not select(lanes[label], who='ggml'):
+        if select(lanes[label], who='ggml'):
+            made_of = sys.argv[6]  # these are new, whatever those before came from
+        else:
             lanes[label] += select(before.get('lanes', {}).get(label, []), who='ggml')
         lanes[label] = order_rows(lanes[label])
     print('Compilers:', ', '.join(sorted({str(driver) for driver in drivers.values()})))
@@ -334,7 +336,7 @@ def main():
     bars = [*sorted(prefill_bars(lanes), key=lambda bar: bar.number), *decode_bars(lanes),
             *predicted_bars(read_predictions(predictions)), *host_bars(read_host(host))]
     counts = judge(bars, before, drivers)
-    write(out, lanes, drivers, bars, sys.argv[6] or before.get('ggml', ''))
+    write(out, lanes, drivers, bars, made_of)
     sys.exit(counts['BROKEN'] > 0)
 
 

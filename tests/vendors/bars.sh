@@ -41,7 +41,8 @@ skip() {
 
 # A hash of all that decides what ggml's figures are: the two libraries, drivers, and what measures.
 hash_ggml() {
-    cat tests/vendors/{ggml_model,capture,executables,intel_stub}.c bench/compare/ggml_moe.c \
+    cat tests/vendors/{ggml_model,capture,executables,intel_stub}.c tests/vendors/executables.h \
+        bench/compare/ggml_moe.[ch] tests/support/{layer_link,named_function}.h \
         tests/vendors/{isa.py,bars.py,bars.sh,lanes.sh} "$testing"/usr/lib/*/libggml*.so \
         "$testing"/usr/lib/*/ggml/*/libggml-vulkan.so \
         "$testing$mesa"/usr/lib/*/{libvulkan_*,*_drm_shim}.so | sha256sum | cut -c 1-16
