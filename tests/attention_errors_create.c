@@ -447,6 +447,7 @@ static void create_latent_transposed_fp8(struct creation *c)
 }
 static void create_latent_cut_blocks(struct creation *c) { store_keys(c, 1, 33); }
 static void create_latent_blocks_apart(struct creation *c) { store_keys(c, 2, 64); }
+static void create_latent_rows_of_0(struct creation *c) { store_keys(c, 0, 32); }
 static void create_latent_rows_of_6(struct creation *c) { store_keys(c, 0, 0); }
 static void create_latent_transposed_some(struct creation *c)
 {
@@ -546,8 +547,9 @@ const struct create_error create_errors[] = {
     INVALID(latent_no_values), INVALID(latent_no_query_matrix), INVALID(latent_no_key),
     INVALID(latent_no_output), INVALID(latent_top), INVALID(latent_no_key_of_head),
     INVALID(latent_dtypes), INVALID(latent_unknown_dtype), INVALID(latent_cut_blocks),
-    INVALID(latent_blocks_apart), INVALID(latent_rows_of_6), INVALID(latent_transposed_some),
-    VALID(latent), VALID(latent_transposed), VALID(latent_transposed_fp8), VALID(latent_direct),
+    INVALID(latent_blocks_apart), INVALID(latent_rows_of_0), INVALID(latent_rows_of_6),
+    INVALID(latent_transposed_some), VALID(latent), VALID(latent_transposed),
+    VALID(latent_transposed_fp8), VALID(latent_direct),
     VALID(longrope), VALID(base), VALID(heads_65535), VALID(mixes), VALID(value_mix_alone),
     VALID(kv_heads_of_experts), VALID(position_reach_65535), VALID(largest_blocks),
     VALID(listed_65535), VALID(blocks_of_two_sizes),

@@ -47,8 +47,9 @@ const uint STREAMS = LANES / PIECE_LANES / SHARES;
 const uint VALUE_TURNS = (BLOCK_KEYS + STREAMS - 1) / STREAMS;
 // Of q8_0 a load brings less, and one of a scale comes with it.
 const uint SCALED_LOADS = ATTEND_LOADS == 1 ? 2 : 16;
+const uint SCALED_TURNS = POWER_FROM(PIECE_TURNS); // what is loaded at once divides a block
 const uint SCALED_VALUES =
-    LESS(2 * ATTEND_LOADS, (SCALED_LOADS + PIECE_TURNS - 1) / PIECE_TURNS);
+    LESS(2 * ATTEND_LOADS, (SCALED_LOADS + SCALED_TURNS - 1) / SCALED_TURNS);
 const uint PLAIN_VALUES =
     ATTEND_CACHE != CACHE_F32 || ATTEND_LOADS == 1 ? 2 * ATTEND_LOADS : ATTEND_LOADS;
 const uint MOST_VALUES = ATTEND_CACHE == CACHE_Q8_0 ? SCALED_VALUES : PLAIN_VALUES;

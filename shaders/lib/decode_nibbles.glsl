@@ -2,7 +2,7 @@
 // Lanes take pairs of blocks of 32 columns, whose weights lie in the same bytes, or in two records.
 // For these a format's file has
 //     nibbles load_nibbles_<name>(U32x4 strip, uint row, uint pair, ...)
-//     integer_block integers_<name>(nibbles w, ...)
+//     uint bytes_<name>(nibbles w, ...)
 // what a row of 16 needs, and of it the bytes of a block, which are not negative. What they are
 // multiplied with has another form in each.
 #ifndef DECODE_NIBBLES_GLSL

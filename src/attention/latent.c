@@ -43,6 +43,8 @@ static enum vkmoe_status check_key(
     const bool turned = is_across_blocks(view);
     char name[64];
     snprintf(name, sizeof name, "latent.keys[%u]%s", head, turned ? ", transposed" : "");
+    CHECK(!turned || view->row_stride == 1, "%s: row_stride is %lld, must be 1", name,
+        (long long)view->row_stride);
     return vkmoe_view_check(caller,
         turned ? &(struct named_view){ name, &stored, l->rank }
                : &(struct named_view){ name, view, l->key_size });

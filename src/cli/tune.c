@@ -69,17 +69,34 @@ static int find_dtype(const char *name)
     return cli_misuse("tune", "--dtype is '%s', which is no format of weights", name);
 }
 
+// What experts work on: the hidden state, or a latent of it.
+static uint32_t experts_width(
+    vkmoe_checkpoint *checkpoint, const struct vkmoe_checkpoint_info *info)
+{
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
+    for (uint32_t b = 0; b < info->blocks; b++) {
+        const struct vkmoe_block block = { .index = b };
+        if (vkmoe_checkpoint_is_moe(checkpoint, block))
+            return vkmoe_checkpoint_get_moe(checkpoint, block, &params) == VKMOE_OK
+                    && params.latent.size
+                ? params.latent.size
+                : info->hidden;
+    }
+    return info->hidden;
+}
+
 static int read_model(void)
 {
     struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
     vkmoe_checkpoint *checkpoint = NULL;
     int status = cli_open_model(job.model, &checkpoint);
-    if (status == 0)
+    if (status == 0) {
         vkmoe_checkpoint_get_info(checkpoint, &info);
+        job.params.hidden = experts_width(checkpoint, &info);
+    }
     vkmoe_checkpoint_destroy(&checkpoint);
     if (status == 0 && info.moe_blocks == 0)
         status = cli_fail("%s: no block holds experts", job.model);
-    job.params.hidden = info.hidden;
     job.params.inner = info.inner;
     job.params.experts = info.experts;
     job.params.experts_per_token = info.experts_per_token;

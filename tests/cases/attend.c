@@ -224,6 +224,8 @@ static const struct attend_case cases[] = {
         F16},
     CASE("decode-q8_0", .timed = true, .shapes = WIDE, .thorough = true), DECODE,
         SHAPE(1, 16, 2, 128), HELD(1, 700, 720), Q8_0, .splits = 8},
+    CASE("decode-head-320-q8_0", .shapes = GPU | WIDE), DECODE, SHAPE(1, 1, 1, 320),
+        HELD(1, 300, 310), Q8_0},
     CASE("decode-head-40-q8_0", .shapes = GPU), DECODE, SHAPE(2, 6, 2, 40), HELD(2, 150, 160),
         Q8_0, .alternate = true, PATTERN(.left = 90, .sinks = 2)},
     CASE("many-keys", .shapes = GPU | NARROW), DECODE, SHAPE(1, 2, 1, 32), HELD(1, 1000, 1010),

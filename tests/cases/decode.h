@@ -38,7 +38,7 @@ struct decode_case {
 
 // The first one is a GPU's for one token, the next a CPU's.
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
-    { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 2, 2, 2, 1, 2 },
+    { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 4, 2, 2, 1, 2 },
     { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 }
 };
 enum { // masks of shapes

@@ -130,6 +130,7 @@ static VKAPI_ATTR void VKAPI_CALL get_properties2(
     if (v13) {
         lower(&v13->maxBufferSize, card->max_buffer);
         v13->integerDotProduct4x8BitPackedSignedAccelerated = VK_TRUE;
+        v13->integerDotProduct4x8BitPackedMixedSignednessAccelerated = VK_TRUE;
     }
 }
 

@@ -148,8 +148,8 @@ compile_in_chroot
 count_compiled
 merge >"$out.json"
 if grep -qs '^UNLIKE' "$out"/*.log; then
-    echo "$file is left as it was: a compiler makes other things than it says, so that all has to be" \
-        "compiled again (VENDORS_COMPILE=all)"
+    echo "$file is left as it was: a compiler makes other things than it says, so that all has to" \
+        "be compiled again (VENDORS_COMPILE=all)"
 elif [ "$skipped" = 0 ]; then
     [ "$file" -ef "$out.json" ] || cp "$out.json" "$file"
 else
