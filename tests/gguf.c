@@ -226,21 +226,6 @@ static bool check_written(const char *family, bool f32)
     return ok;
 }
 
-// GGUF's Llama 4 has chunks of one length.
-static bool check_other_chunks(void)
-{
-    struct record record = { 0 };
-    const struct vkmoe_log log = log_to(&record);
-    vkmoe_checkpoint *checkpoint = NULL;
-    bool ok = vkmoe_checkpoint_open(VKMOE_TEST_GOLDEN "/llama4", &log, &checkpoint) == VKMOE_OK
-        && write_file(checkpoint, folder_path("m.gguf"), true) == VKMOE_ERROR_UNSUPPORTED
-        && record.lines[VKMOE_LOG_ERROR] == 1
-        && strstr(record.last, "which keys its attention sees");
-    vkmoe_checkpoint_destroy(&checkpoint);
-    folder_empty();
-    return ok;
-}
-
 // ------------------------------------------------------------------------- refusal
 
 // What it comes to, to look at a file and to open it; false after a note that it takes more than
@@ -574,7 +559,6 @@ static void check_families(struct tap *tap)
     TAP_TEST(tap, "same/gemma4", check_gemma4());
     TAP_TEST(
         tap, "written/gemma4", check_folder_written(VKMOE_TEST_GOLDEN "/gemma4", "gemma4", true));
-    TAP_TEST(tap, "written/llama4-other-chunks", check_other_chunks());
     TAP_TEST(tap, "same/in-parts", check_same("mixtral", 3, false));
     TAP_TEST(tap, "same/fused", check_same("mixtral", 1, true));
     TAP_TEST(tap, "same/fused-experts-biases", check_same("gpt_oss", 1, true));

@@ -8,6 +8,7 @@
 #include <vkmoe/model.h>
 
 #include "check.h"
+#include "checkpoint/gguf_write.h"
 #include "folder.h"
 #include "gguf_writer.h"
 #include "whole_checkpoints.h"
@@ -227,6 +228,42 @@ static bool check_edited(const struct edited *row)
     return ok;
 }
 
+// Configs of which a GGUF file could not say everything, or llama.cpp not read it.
+static const struct unwritten {
+    const char *name, *family;
+    const char *golden; // a folder of this instead
+    const char *old, *new;
+    const char *line; // in that of the refusal
+} unwritten[] = {
+    // Chunks have one length there.
+    { "llama4-other-chunks", NULL, "/llama4", "model_type", "model_type",
+        "cannot say which keys its attention sees" },
+};
+
+static bool check_unwritten(const struct unwritten *row)
+{
+    struct whole_checkpoint whole = { 0 };
+    struct record record = { 0 };
+    struct gguf_output output = { 0 };
+    const struct vkmoe_log log = log_to(&record);
+    vkmoe_checkpoint *checkpoint = NULL;
+    char golden[512];
+    snprintf(golden, sizeof golden, VKMOE_TEST_GOLDEN "%s", row->golden ? row->golden : "");
+    bool ok = row->golden || whole_checkpoint_write(row->family, 1, &whole);
+    if (ok)
+        folder_change_config(row->golden ? golden : whole.path, row->old, row->new);
+    ok = ok && vkmoe_checkpoint_open(folder, &log, &checkpoint) == VKMOE_OK
+        && vkmoe_gguf_output_make(checkpoint, false, &output) == VKMOE_ERROR_UNSUPPORTED
+        && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, row->line);
+    if (!ok)
+        tap_note("%s", record.last);
+    vkmoe_gguf_output_finish(&output);
+    vkmoe_checkpoint_destroy(&checkpoint);
+    whole_checkpoint_finish(&whole);
+    folder_empty();
+    return ok;
+}
+
 // The first DeepSeek's weights are divided by their sum and then scaled, if the file has it so.
 static bool check_scale(void)
 {
@@ -386,6 +423,7 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
         return 2;
     TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
+    TAP_ROWS(&tap, "unwritten", unwritten, COUNT_OF(unwritten), check_unwritten);
     run_clean_tests(&tap, tests, COUNT_OF(tests), folder_empty);
     folder_finish();
     return tap_end(&tap);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <vkmoe/vkmoe.h>
 
@@ -18,21 +17,6 @@
 
 // --------------------------------------------------------------------------- configs
 
-// `text` with the first `old` replaced; release it. With `old` NULL: all of it.
-static char *replace(const char *text, const char *old, const char *new)
-{
-    const char *at = old ? strstr(text, old) : text;
-    if (!at) {
-        tap_note("%s is not in the config", old);
-        abort();
-    }
-    char *out = allocate(strlen(text) + strlen(new), 1);
-    memcpy(out, text, (size_t)(at - text));
-    strcpy(out + (at - text), new);
-    strcat(out, old ? at + strlen(old) : "");
-    return out;
-}
-
 // Opens a family's checkpoint with a changed config. NULL after a note.
 static vkmoe_checkpoint *open_changed(const char *family, const char *old, const char *new,
     const struct vkmoe_log *log, struct whole_checkpoint *checkpoint)
@@ -40,7 +24,7 @@ static vkmoe_checkpoint *open_changed(const char *family, const char *old, const
     vkmoe_checkpoint *model = NULL;
     if (!whole_checkpoint_write(family, 1, checkpoint))
         return NULL;
-    char *config = replace(whole_checkpoint_config(family), old, new);
+    char *config = text_changed(whole_checkpoint_config(family), old, new);
     if (whole_checkpoint_rewrite_config(checkpoint, config)
         && vkmoe_checkpoint_open(checkpoint->path, log, &model) != VKMOE_OK)
         tap_note("%s with %s does not open", family, new);
@@ -335,19 +319,10 @@ static bool check_gemma4(const struct gemma4_case *c)
     struct record lines = { 0 };
     const struct vkmoe_log log = { .write = record_line, .user = &lines };
     vkmoe_checkpoint *model = NULL;
-    char text[4096];
-    FILE *file = fopen(VKMOE_TEST_GOLDEN "/gemma4/config.json", "r");
-    if (!file || !folder_begin("gemma4"))
+    if (!folder_begin("gemma4"))
         abort();
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    char *config = replace(text, c->old, c->new);
-    folder_write_text("config.json", config);
-    free(config);
-    bool ok =
-        symlink(VKMOE_TEST_GOLDEN "/gemma4/model.safetensors", folder_path("model.safetensors"))
-            == 0
-        && vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
+    folder_change_config(VKMOE_TEST_GOLDEN "/gemma4", c->old, c->new);
+    bool ok = vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
         && refuses(model, c->call, (struct vkmoe_block){ .index = 1 }, c->status, c->text, &lines);
     vkmoe_checkpoint_destroy(&model);
     folder_finish();

@@ -74,3 +74,38 @@ void folder_write_text(const char *name, const char *text)
 {
     folder_write(name, text, strlen(text));
 }
+
+char *text_changed(const char *text, const char *old, const char *new)
+{
+    const char *at = old ? strstr(text, old) : text;
+    char *out = at ? malloc(strlen(text) + strlen(new) + 1) : NULL;
+    if (!out) {
+        fprintf(stderr, "%s is not in the text\n", old ? old : text);
+        exit(2);
+    }
+    memcpy(out, text, (size_t)(at - text));
+    strcpy(out + (at - text), new);
+    strcat(out, old ? at + strlen(old) : "");
+    return out;
+}
+
+void folder_change_config(const char *from, const char *old, const char *new)
+{
+    char path[512], text[4096];
+    snprintf(path, sizeof path, "%s/config.json", from);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        perror(path);
+        exit(2);
+    }
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    char *config = text_changed(text, old, new);
+    folder_write_text("config.json", config);
+    free(config);
+    snprintf(path, sizeof path, "%s/model.safetensors", from);
+    if (symlink(path, folder_path("model.safetensors")) != 0) {
+        perror(path);
+        exit(2);
+    }
+}
