@@ -229,6 +229,9 @@ static bool check_edited(const struct edited *row)
 }
 
 // Configs of which a GGUF file could not say everything, or llama.cpp not read it.
+#define YARN_OF_V3 \
+    "{\"type\":\"yarn\",\"factor\":40,\"beta_fast\":32,\"beta_slow\":1,\"mscale\":1.0," \
+    "\"mscale_all_dim\":1.0,\"original_max_position_embeddings\":64}"
 static const struct unwritten {
     const char *name, *family;
     const char *golden; // a folder of this instead
@@ -238,6 +241,14 @@ static const struct unwritten {
     // Chunks have one length there.
     { "llama4-other-chunks", NULL, "/llama4", "model_type", "model_type",
         "cannot say which keys its attention sees" },
+    { "latent-llama3", "deepseek_v3", NULL, YARN_OF_V3,
+        "{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,\"high_freq_factor\":4,"
+        "\"original_max_position_embeddings\":64}",
+        "cannot say how its positions are embedded" },
+    { "latent-longrope", "deepseek_v3", NULL, YARN_OF_V3,
+        "{\"type\":\"longrope\",\"short_factor\":[1,1.5,2,3],\"long_factor\":[1,3,5,7],"
+        "\"original_max_position_embeddings\":64}",
+        "cannot say how its positions are embedded" },
 };
 
 static bool check_unwritten(const struct unwritten *row)

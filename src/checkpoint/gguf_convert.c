@@ -286,7 +286,7 @@ static float *make_global_divisors(struct gguf_converter *c, uint32_t pairs)
 static void add_divisors(struct gguf_converter *c)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
-    const uint32_t pairs = (rope->size ? rope->size : c->attention.head_size) / 2;
+    const uint32_t pairs = vkmoe_gguf_turned_size(c) / 2;
     const struct part further = { GGUF_LONG_DIVISORS, &c->attention.long_rope.divisors, 1, 1, 1,
         pairs, 0 };
     struct part part = { further.views->data ? GGUF_SHORT_DIVISORS : GGUF_ROPE_DIVISORS,

@@ -30,6 +30,9 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *converter);
 // Those of attention. gguf_convert_attention.c
 enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *converter);
 
+// Of each head, how many elements are turned.
+uint32_t vkmoe_gguf_turned_size(const struct gguf_converter *converter);
+
 // A key of the architecture's own, as vkmoe_gguf_put_u32() and the others.
 void vkmoe_gguf_put_own_u32(struct gguf_converter *converter, const char *name, uint32_t value);
 void vkmoe_gguf_put_own_f32(struct gguf_converter *converter, const char *name, float value);

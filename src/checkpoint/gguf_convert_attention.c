@@ -40,18 +40,28 @@ static void put_log_multiplier(struct gguf_converter *c)
         logarithm > 0.0 ? (float)((growth - 1.0) / logarithm) : 0.0f);
 }
 
+uint32_t vkmoe_gguf_turned_size(const struct gguf_converter *c)
+{
+    const struct vkmoe_attention_params *p = &c->attention;
+    return p->rope.size ? p->rope.size : p->head_size - p->latent.rank;
+}
+
 static void put_rope(struct gguf_converter *c)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
     const bool yarn = rope->scaling == VKMOE_ROPE_SCALING_YARN, latent = c->attention.latent.rank;
     const uint32_t head = c->attention.head_size - c->attention.latent.rank;
-    if (rope->kind == VKMOE_ROPE_NONE || rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC
+    // No loader of latent attention takes divisors.
+    const bool divided =
+        rope->scaling == VKMOE_ROPE_SCALING_LLAMA3 || c->attention.rope_divisors.data;
+    if (rope->kind == VKMOE_ROPE_NONE || (latent && divided)
+        || rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC
         || (rope->kind != c->target.rope && rope->kind != VKMOE_ROPE_HALF))
         GGUF_REFUSE(c, "how its positions are embedded");
     vkmoe_gguf_put_own_f32(c, "rope.freq_base", rope->base != 0.0f ? rope->base : 1e4f);
-    vkmoe_gguf_put_own_u32(c, "rope.dimension_count", rope->size ? rope->size : head);
+    vkmoe_gguf_put_own_u32(c, "rope.dimension_count", vkmoe_gguf_turned_size(c));
     c->turned = rope->kind != c->target.rope;
-    if (c->turned && (latent || (rope->size && rope->size != head) || c->attention.query.norm.data))
+    if (c->turned && (latent || vkmoe_gguf_turned_size(c) != head || c->attention.query.norm.data))
         GGUF_REFUSE(c, "how its heads are rotated");
     if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE)
         put_longrope(c);
