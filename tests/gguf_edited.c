@@ -241,6 +241,11 @@ static const struct unwritten {
     // Chunks have one length there.
     { "llama4-other-chunks", NULL, "/llama4", "model_type", "model_type",
         "cannot say which keys its attention sees" },
+    // Only blocks without a window turn a part of their heads there.
+    { "gemma4-window-part", NULL, "/gemma4",
+        "\"rope_theta\": 100.0,\n      \"rope_type\": \"default\"",
+        "\"rope_theta\": 100.0,\"partial_rotary_factor\":0.5,\"rope_type\":\"proportional\"",
+        "cannot say how its positions are embedded" },
     { "latent-llama3", "deepseek_v3", NULL, YARN_OF_V3,
         "{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,\"high_freq_factor\":4,"
         "\"original_max_position_embeddings\":64}",

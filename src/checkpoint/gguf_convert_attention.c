@@ -160,6 +160,8 @@ static enum vkmoe_status put_kinds(struct gguf_converter *c)
         windows[b] = p.patterns != NULL;
         if (windows[b])
             with = p;
+        if (windows[b] && p.rope_divisors.data)
+            GGUF_REFUSE(c, "how its positions are embedded");
         if (p.query.bias.data || p.output.bias.data)
             GGUF_REFUSE(c, "that its attention has biases");
     }
