@@ -98,6 +98,8 @@ static const struct edited {
         { "expert_used_count", "llama.expert_used_count", "2,2,2", GGUF_U32S } },
     { "kv-heads-listed", "mixtral", NULL,
         { "head_count_kv", "llama.attention.head_count_kv", "2,2", GGUF_U32S } },
+    { "blocks-missing-too", "mixtral", "needs block_count",
+        { "block_count|head_count_kv", "llama.attention.head_count_kv", "2,2", GGUF_U32S } },
     MISSING("qwen3_moe", "attn_q_norm.weight", "qwen3moe"),
     MISSING("qwen3_moe", "attn_k_norm.weight", "qwen3moe"),
     MISSING("olmoe", "attn_k_norm.weight", "olmoe"),

@@ -151,11 +151,12 @@ static void count_blocks(struct writer *w)
         blocks->number = w->own->blocks;
 }
 
+// If it is not said how many blocks there are, something else complains.
 static void check_list(struct writer *w, const struct value *value)
 {
     const char *name = own_name(w, value);
     for (size_t i = 0; i < ARRAY_SIZE(of_blocks) && value_is(value, VALUE_LIST); i++) {
-        if (strcmp(name, of_blocks[i]) == 0 && value->count != w->blocks
+        if (w->blocks && strcmp(name, of_blocks[i]) == 0 && value->count != w->blocks
             && value->count != w->own->blocks)
             vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
                 "%s has %u items, expected one for each of %u blocks", name, value->count,
