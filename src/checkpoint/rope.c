@@ -291,7 +291,8 @@ bool vkmoe_rope_read_alpha(struct settings *settings, const struct vkmoe_rope *p
         { COMMON_KEYS, "alpha", "factor", "original_max_position_embeddings", "beta_fast",
             "beta_slow", "mscale", "mscale_all_dim" } };
     const struct value *item = find_object(settings);
-    struct settings object = *settings;
+    const double base = vkmoe_setting_number(settings, "rope_theta", preset->base);
+    struct settings object = *settings; // from here on its status is that of all
     object.object = item;
     const bool is_fixed = item && vkmoe_setting_find(&object, "alpha")
         && find_scaling(&object, item->name)->scaling == VKMOE_ROPE_SCALING_DYNAMIC;
@@ -300,7 +301,6 @@ bool vkmoe_rope_read_alpha(struct settings *settings, const struct vkmoe_rope *p
         return false;
     *out = *preset;
     const double size = head_size, alpha = read_above(&object, "alpha", 0.0, 0.0);
-    const double base = vkmoe_setting_number(settings, "rope_theta", preset->base);
     const double theta = read_above(&object, "rope_theta", base, 1.0);
     check_keys(&object, &fixed, item->name);
     out->base = (float)(theta * pow(alpha, size / (size - 2.0)));
@@ -313,9 +313,10 @@ bool vkmoe_rope_read_alpha(struct settings *settings, const struct vkmoe_rope *p
 
 float vkmoe_rope_read_long_factor(struct settings *settings, const struct vkmoe_rope *rope)
 {
+    const struct value *item = find_object(settings);
     struct settings object = *settings;
-    object.object = find_object(settings);
-    if (rope->scaling != VKMOE_ROPE_SCALING_LONGROPE || !object.object)
+    object.object = item;
+    if (rope->scaling != VKMOE_ROPE_SCALING_LONGROPE || !item)
         return 0.0f;
     const float factor = read_above(&object, "long_mscale", (double)rope->attention_factor, 0.0);
     settings->status = object.status;
@@ -342,9 +343,10 @@ static void read_list(struct settings *object, const char *key, uint32_t pairs, 
 void vkmoe_rope_read_divisors(
     struct settings *settings, uint32_t pairs, float *within, float *beyond)
 {
+    const struct value *item = find_object(settings);
     struct settings object = *settings;
-    object.object = find_object(settings);
-    if (!object.object)
+    object.object = item;
+    if (!item)
         return;
     read_list(&object, "short_factor", pairs, within);
     read_list(&object, "long_factor", pairs, beyond);
