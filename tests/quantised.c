@@ -220,6 +220,9 @@ static void test_bands(struct tap *tap, const struct way *way)
 #define GPTQ(more) "{\"quant_method\":\"gptq\"," more "}"
 #define PACKED(more) "{\"quant_method\":\"compressed-tensors\"" more "}"
 
+#define NVFP4 \
+    "m.weight_packed:U8:8,32:256 m.weight_scale:F8_E4M3:8,4:32 m.weight_global_scale:F32:1:4"
+
 // All columns are of the first group.
 #define OUT_OF_ORDER \
     "m.qweight:I32:8,32:1024 m.scales:F16:2,32:128 m.qzeros:I32:2,4:32 m.g_idx:I32:64:256", 0, \
@@ -258,7 +261,23 @@ static const struct {
         VKMOE_ERROR_INVALID, "m.weight has the shape [0, 256]" },
     { "zeros beside FP8", FP8,
         "m.weight:F8_E4M3:8,64:512 m.weight_scale:F32:8,1:32 m.weight_zero_point:F8_E4M3:8,1:8", 1,
-        VKMOE_ERROR_UNSUPPORTED, "m.weight_zero_point has others than 0, which FP8 does not have" },
+        VKMOE_ERROR_UNSUPPORTED, "m.weight_zero_point has others than 0, which its matrix's" },
+    { "zeros beside FP8 that are 0", FP8,
+        "m.weight:F8_E4M3:8,64:512 m.weight_scale:F32:8,1:32 m.weight_zero_point:I8:8,1:8", 0,
+        VKMOE_OK, "" },
+    { "zeros beside FP8 that are -0", FP8,
+        "m.weight:F8_E4M3:8,64:512 m.weight_scale:F32:8,1:32 m.weight_zero_point:F8_E4M3:8,1:8",
+        0x80, VKMOE_OK, "" },
+    { "an integer of 128 beside FP8", FP8,
+        "m.weight:F8_E4M3:8,64:512 m.weight_scale:F32:8,1:32 m.weight_zero_point:I8:8,1:8", 0x80,
+        VKMOE_ERROR_UNSUPPORTED, "m.weight_zero_point has others than 0" },
+    { "an order beside FP8", FP8,
+        "m.weight:F8_E4M3:8,64:512 m.weight_scale:F32:8,1:32 m.weight_g_idx:I32:64:256", 1,
+        VKMOE_ERROR_UNSUPPORTED, "desc_act" },
+    { "zeros beside NVFP4", PACKED(""), NVFP4 " m.weight_zero_point:F8_E4M3:8,4:32", 1,
+        VKMOE_ERROR_UNSUPPORTED, "m.weight_zero_point has others than 0" },
+    { "an order beside NVFP4", PACKED(""), NVFP4 " m.weight_g_idx:I32:64:256", 0,
+        VKMOE_ERROR_UNSUPPORTED, "desc_act" },
     { "both", FP8, "m.weight_packed:I32:8,8:256 m.weight_scale:F32:8,1:32 m.weight:F32:8,64:2048",
         0, VKMOE_ERROR_INVALID, "m.weight is there twice" },
     { "3 bits", GPTQ("\"bits\":3"),
@@ -362,7 +381,8 @@ static void test_refused(struct tap *tap)
             continue;
         write_refused(i);
         const enum vkmoe_status status = read_refused(&log);
-        const bool ok = status == refused[i].status && record.lines[VKMOE_LOG_ERROR] == 1
+        const bool ok = status == refused[i].status
+            && record.lines[VKMOE_LOG_ERROR] == (status != VKMOE_OK)
             && strstr(record.last, refused[i].line);
         if (!ok)
             tap_note("%d: %s", (int)status, record.last);

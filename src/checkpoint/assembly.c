@@ -1,5 +1,6 @@
 // assembly.c - see assembly.h.
 #include "checkpoint/assembly.h"
+#include "checkpoint/scheme.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -180,7 +181,10 @@ static enum vkmoe_status add(
     m->parts[PART_VALUES] = vkmoe_stored_of(values->absence || !m->absence ? values : scales);
     m->parts[PART_SCALES] = vkmoe_stored_of(scales);
     use_others(candidate, m->name);
-    return m->absence ? VKMOE_OK : scheme->describe(candidate, m);
+    if (m->absence)
+        return VKMOE_OK;
+    TRY_RETURN(scheme->describe(candidate, m));
+    return vkmoe_scheme_check_unread(candidate, m);
 }
 
 // Adds the matrix of which the tensor has the values, if it is one.

@@ -231,6 +231,57 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
                                               : VKMOE_OK;
 }
 
+// Floats have a 0 that is negative.
+static enum vkmoe_status check_zeros(
+    const struct candidate *candidate, const struct tensor *zeros, struct assembled *m)
+{
+    const bool floats = zeros->dtype[0] == 'F' || zeros->dtype[0] == 'B';
+    const uint64_t size = zeros->elements ? zeros->size / zeros->elements : 0;
+    unsigned char *bytes;
+    bool all = true;
+    if (size == 0)
+        return VKMOE_OK;
+    m->parts[PART_ZEROS] = vkmoe_stored_of(zeros);
+    TRY_RETURN(vkmoe_scheme_read(m, candidate->log, PART_ZEROS, 0, zeros->size, &bytes));
+    for (uint64_t i = 0; i < zeros->size; i++)
+        all = all && (bytes[i] & (floats && (i + 1) % size == 0 ? 0x7f : 0xff)) == 0;
+    free(bytes);
+    m->parts[PART_ZEROS] = (struct stored){ 0 };
+    return all ? VKMOE_OK
+               : SCHEME_FAIL(candidate, UNSUPPORTED, zeros, "has others than 0, which %s",
+                   "its matrix's format does not have");
+}
+
+static enum vkmoe_status check_order(
+    const struct candidate *candidate, const struct tensor *order, struct assembled *m)
+{
+    if (strcmp(order->dtype, "I32") != 0 || order->elements != m->columns)
+        return vkmoe_scheme_misfit(candidate, order);
+    m->parts[PART_ORDER] = vkmoe_stored_of(order);
+    TRY_RETURN(vkmoe_scheme_check_order(m, candidate->log));
+    m->parts[PART_ORDER] = (struct stored){ 0 };
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_scheme_check_unread(const struct candidate *candidate, struct assembled *m)
+{
+    static const char *const between[] = { "", "_weight" }; // of single matrices, and of stacked
+    struct candidate about = *candidate;
+    char tail[32];
+    snprintf(about.stem, sizeof about.stem, "%s", m->name);
+    for (size_t i = 0; i < ARRAY_SIZE(between); i++) {
+        snprintf(tail, sizeof tail, "%s_zero_point", between[i]);
+        const struct tensor *zeros = vkmoe_assembly_sibling(&about, tail);
+        snprintf(tail, sizeof tail, "%s_g_idx", between[i]);
+        const struct tensor *order = vkmoe_assembly_sibling(&about, tail);
+        if (zeros && !zeros->absence && !m->parts[PART_ZEROS].data)
+            TRY_RETURN(check_zeros(candidate, zeros, m));
+        if (order && !order->absence && !m->parts[PART_ORDER].data)
+            TRY_RETURN(check_order(candidate, order, m));
+    }
+    return VKMOE_OK;
+}
+
 // ------------------------------------------------------------------------ rows
 
 // Of a row, the number of its first.

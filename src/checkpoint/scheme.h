@@ -35,6 +35,10 @@ uint32_t vkmoe_scheme_scale_size(const struct assembled *matrix); // in bytes
 enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const char *zeros_tail,
     const char *order_tail, const char *zeros_dtype, uint64_t zeros_count, struct assembled *out);
 
+// The same of such as the scheme does not read: zeros are 0, and columns of the group that their
+// place says. Of a matrix that is described.
+enum vkmoe_status vkmoe_scheme_check_unread(
+    const struct candidate *candidate, struct assembled *matrix);
 // That each column is of the group that its place says.
 enum vkmoe_status vkmoe_scheme_check_order(
     const struct assembled *matrix, const struct vkmoe_log *log);

@@ -23,32 +23,12 @@ static enum vkmoe_status check_cut(const struct candidate *candidate, const stru
     return VKMOE_OK;
 }
 
-// FP8 is symmetric: zeros that are there are 0.
-static enum vkmoe_status check_zeros(const struct candidate *candidate, struct assembled *m)
-{
-    const struct tensor *zeros = vkmoe_assembly_sibling(candidate, "_zero_point");
-    unsigned char *bytes;
-    bool is_zero = true;
-    if (!zeros || zeros->absence)
-        return VKMOE_OK;
-    m->parts[PART_ZEROS] = vkmoe_stored_of(zeros);
-    TRY_RETURN(vkmoe_scheme_read(m, candidate->log, PART_ZEROS, 0, zeros->size, &bytes));
-    for (uint64_t i = 0; i < zeros->size; i++)
-        is_zero = is_zero && bytes[i] == 0;
-    free(bytes);
-    memset(&m->parts[PART_ZEROS], 0, sizeof m->parts[PART_ZEROS]);
-    return is_zero ? VKMOE_OK
-                   : SCHEME_FAIL(candidate, UNSUPPORTED, zeros,
-                       "has others than 0, which %s does not have", "FP8");
-}
-
 enum vkmoe_status vkmoe_e4m3_describe(const struct candidate *candidate, struct assembled *out)
 {
     const uint32_t *block = candidate->quantisation->block;
     TRY_RETURN(vkmoe_scheme_rows(candidate, 1, VKMOE_DTYPE_E4M3, out));
     TRY_RETURN(vkmoe_scheme_scales(
         candidate, block[0] ? block[0] : BLOCK, block[1] ? block[1] : BLOCK, out));
-    TRY_RETURN(check_zeros(candidate, out));
     return check_cut(candidate, out, BLOCK, "FP8");
 }
 

@@ -23,6 +23,7 @@ static enum vkmoe_status describe_mx(const struct candidate *candidate, struct a
         || scales->elements != out->rows * (out->columns / MX)
         || scales->shape[scales->rank - 1] != out->columns / MX)
         return vkmoe_scheme_misfit(candidate, scales);
+    out->scale_columns = MX;
     return VKMOE_OK;
 }
 
@@ -92,6 +93,7 @@ enum vkmoe_status vkmoe_nvfp4_describe(const struct candidate *candidate, struct
         || scales->elements != out->rows * (out->columns / RUN)
         || scales->shape[scales->rank - 1] != out->columns / RUN)
         return vkmoe_scheme_misfit(candidate, scales);
+    out->scale_columns = RUN;
     out->factor_divides = out->scheme->tail[0] != '\0';
     factor = vkmoe_assembly_sibling(
         candidate, out->factor_divides ? ".weight_global_scale" : "_scale_2");
