@@ -12,7 +12,8 @@
 const uint BOOK_FIRST = (0u CODE_BOOKS(BOOK_FIRST_OF)) / 2u; // in words
 const uint BOOK_WORDS = (0u CODE_BOOKS(BOOK_ENTRIES_OF)) / 2u;
 
-shared uint code_book[BOOK_WORDS + 1]; // an array of none is not allowed
+// An array of none is not allowed; and in whole chunks, as what follows it may be read by them.
+shared uint code_book[BOOK_WORDS / 4 * 4 + 4];
 
 // `table` has the books before it.
 void load_code_book(U32x2 table, uint lanes)
