@@ -28,10 +28,25 @@ nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
     return w;
 }
 
+// And of two pairs, a half of a record.
+nibbles load_4_runs_q4_K(U32x4 strip, uint row, uint half_of_it)
+{
+    nibbles w;
+    const uint record = half_of_it / 2 * RECORD_Q4_K, at = record + row * 32;
+    const uint late = half_of_it % 2, first = at + late * 1024;
+    w.scales = load_u32x4_at(strip, at, 0);
+    w.a = load_u32x4_at(strip, first, 16);
+    w.b = load_u32x4_at(strip, first, 512);
+    w.high_a = load_u32x4_at(strip, first, 528);
+    // Not a choice between two places, for which some compilers branch.
+    w.high_b = load_u32x4_at(strip, record + (late + 1) * 1024 + (row * 32 >> late), 0);
+    return w;
+}
+
 uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
 {
-    const uint bytes = side == 0 ? w.a[i] : w.b[i];
-    return n == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
+    const uint bytes = side == 0 ? (n < 2 ? w.a[i] : w.high_a[i]) : (n < 2 ? w.b[i] : w.high_b[i]);
+    return n % 2 == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
 }
 
 // As scales_6(), of both runs of the pair: d and dmin, and a word of two scales and two minimums.
@@ -44,6 +59,15 @@ uvec4 spread_scales_q4_K(uvec4 chunk, uint pair)
     const uint high = mix(0u, 0x30303030u, is_late), low = mix(0x3f3f3f3fu, 0x0f0f0f0fu, is_late);
     return uvec4(chunk.x,
         (mix(both, nibbles_of_both, is_late) & low) | (both >> 2 & high), 0, 0);
+}
+
+// And of four runs: a word of scales and one of minimums.
+uvec4 spread_4_scales_q4_K(uvec4 chunk, uint half_of_it)
+{
+    const bool is_late = half_of_it % 2 == 1;
+    const uint high = mix(0u, 0x30303030u, is_late), low = mix(0x3f3f3f3fu, 0x0f0f0f0fu, is_late);
+    return uvec4(chunk.x, (mix(chunk.y, chunk.w, is_late) & low) | (chunk.y >> 2 & high),
+        (mix(chunk.z, chunk.w >> 4, is_late) & low) | (chunk.z >> 2 & high), 0);
 }
 
 nibble_scales scales_q4_K(uvec4 spread)

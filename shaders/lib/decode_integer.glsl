@@ -44,7 +44,7 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 
 #define GROUPS (LANES / 8)
 #ifdef NARROW
-#define AT_ONCE 2 // blocks of a turn
+#define AT_ONCE (DECODE_TYPE == DTYPE_Q4_K && DECODE_UNROLL >= 16 ? 4 : 2) // blocks of a turn
 #else
 #define AT_ONCE ((DECODE_UNROLL + 3) / 4)
 #endif
@@ -84,9 +84,9 @@ void add_squares(product p, uint t, uint block)
                 column % 8 + i, p.columns));
 }
 
-// This lane's columns of a block of x as integers, high and low bytes, and the block's scale: a NaN
-// if any of them is one or is infinite.
-struct cut_x { uint high, low; float scale; };
+// This lane's columns of a block of x as integers, high and low bytes, what these add up to (a NaN
+// if any of them is one), and the block's scale: a NaN if any of them is one or is infinite.
+struct cut_x { uint high, low; float sum, scale; };
 
 // The largest of what 8 lanes have, as an integer, of which a NaN is the largest.
 uint largest_of(vec4 x)
@@ -111,10 +111,12 @@ cut_x cut_by(vec4 x, float factor)
 {
     // The last 16 bits are x + 128, so that the lower byte has 128 too much, and the upper one what
     // is to be multiplied.
-    const uvec4 v = floatBitsToUint(fma(x, vec4(factor), vec4(ROUND + 128.0)));
+    const vec4 rounded = fma(x, vec4(factor), vec4(ROUND + 128.0));
+    const uvec4 v = floatBitsToUint(rounded);
+    precise const vec2 sums = rounded.xz + (rounded.yw - 2.0 * (ROUND + 128.0)); // without error
     const uint even = bitfieldInsert(v.x, v.z, 16, 16), odd = bitfieldInsert(v.y, v.w, 16, 16);
     return cut_x((even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u),
-        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u, 0.0);
+        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u, sums.x + sums.y, 0.0);
 }
 
 cut_x cut(vec4 x)

@@ -4,7 +4,8 @@
 //     nibbles load_nibbles_<name>(U32x4 strip, uint row, uint pair, ...)
 //     uint bytes_<name>(nibbles w, ...)
 // what a row of 16 needs, and of it the bytes of a block, which are not negative. What they are
-// multiplied with has another form in each.
+// multiplied with has another form in each. Of q4_K, lanes with registers for it take two pairs
+// that have a half of a record's scales: `at_once`, here, is how many blocks a turn has, 2 or 4.
 #ifndef DECODE_NIBBLES_GLSL
 #define DECODE_NIBBLES_GLSL
 
@@ -12,7 +13,8 @@
 
 struct nibble_rows { uvec2 strip; uint side; };
 nibble_rows weights[DECODE_BLOCKS];
-nibbles held[DECODE_BLOCKS]; // of a pair
+nibbles held[DECODE_BLOCKS]; // of a turn
+vec4 held_x[SHARED_BLOCKS];
 
 void find_weights(product p)
 {
@@ -30,25 +32,27 @@ void find_weights(product p)
     }
 }
 
-nibbles load_nibbles(uint b, uint pair, uint blocks)
+nibbles load_nibbles(uint at_once, uint b, uint pair, uint blocks)
 {
     U32x4 strip = U32x4(weights[b].strip);
     const uint row = weights[b].side * 8 + gl_LocalInvocationIndex % 8;
     if (IS(Q4_K))
-        return load_nibbles_q4_K(strip, row, pair);
+        return at_once == 4 ? load_4_runs_q4_K(strip, row, pair)
+                            : load_nibbles_q4_K(strip, row, pair);
     if (IS(Q6_K))
         return load_nibbles_q6_K(strip, row, pair);
     return load_nibbles_q4_0(strip, row, pair * 2, min(pair * 2 + 1, blocks - 1));
 }
 
-// In the row, block n of a pair.
-uint block_of_pair(uint pair, uint n)
+// In the row, block n of a turn's pair, or pairs.
+uint block_of_pair(uint at_once, uint pair, uint n)
 {
-    return IS(Q6_K) ? pair / 2 * 4 + pair % 2 + 2 * n : 2 * pair + n;
+    return IS(Q6_K) ? pair / 2 * 4 + pair % 2 + 2 * n : at_once * pair + n;
 }
 
-// A pair of blocks of x as it is multiplied: its scale, and the sums of its quarters or, where
-// scales are for 32 columns, of its blocks.
+// A turn's blocks of x as they are multiplied: their scale and their sums, of two blocks those of
+// four quarters or, where scales are for 32 columns, in place of them .x and .z. With a NaN in x
+// there is one in the sums.
 struct x_pair { float scale; vec4 sums; };
 
 // Hands over block n of it.
@@ -56,24 +60,41 @@ vec2 hand_over(uint n, vec4 x, float factor)
 {
     const cut_x own = cut_by(x, factor);
     share(n, own);
-    const uint ones = 0x01010101u;
-    int sum = dot_bytes(own.high, ones, 0) * 256 + dot_bytes(own.low, ones, 0);
+    float sum = own.sum;
     sum += subgroupQuadSwapHorizontal(sum);
     sum += subgroupQuadSwapVertical(sum);
-    const int other = subgroupShuffleXor(sum, 4);
+    const float other = subgroupShuffleXor(sum, 4);
     if (!IS(Q6_K))
         return vec2(sum + other, 0.0);
-    return vec2(mix(ivec2(other, sum), ivec2(sum, other),
-        bvec2(gl_LocalInvocationIndex % 8 < 4)));
+    return mix(vec2(other, sum), vec2(sum, other), bvec2(gl_LocalInvocationIndex % 8 < 4));
 }
 
-x_pair hand_over_pair(uint first, vec4 x0, vec4 x1, bool counts)
+// The largest of a lane's columns, but for NaNs, which are in the sums.
+float largest_number(vec4 x)
 {
-    const cut_range range = range_of(max(largest_of(x0), largest_of(x1)));
-    const vec2 a = hand_over(first, x0, range.factor), b = hand_over(first + 1, x1, range.factor);
-    return x_pair(mix(0.0, range.scale, counts), vec4(a, b));
+    const vec4 a = abs(x);
+    return max(max(a.x, a.y), max(a.z, a.w));
 }
 
+// All blocks of a turn, those held from `first` on.
+x_pair hand_over_all(uint at_once, uint first, bool counts)
+{
+    float largest = 0.0;
+    vec4 sums = vec4(0.0);
+    [[unroll]] for (uint n = 0; n < at_once; n++)
+        largest = max(largest, largest_number(held_x[first + n]));
+    const cut_range range = range_of(floatBitsToUint(largest));
+    [[unroll]] for (uint n = 0; n < at_once; n++) {
+        const vec2 halves = hand_over(first + n, held_x[first + n], range.factor);
+        if (at_once == 4) {
+            sums[n] = halves.x;
+        } else {
+            sums[2 * n] = halves.x;
+            sums[2 * n + 1] = halves.y;
+        }
+    }
+    return x_pair(mix(0.0, range.scale, counts), mix(vec4(0.0), sums, bvec4(counts)));
+}
 
 int dot_weights(uint w, uint x)
 {
@@ -109,36 +130,57 @@ void dot_halves(uint pair, uint n, uint side, uint at)
     }
 }
 
-// Of each row the products with quarters of the pair or, as in x_pair, with blocks.
+#define OF_UPPER (DECODE_MIXED != 0 ? 1.0 / 16.0 : 1.0) // see upper_nibbles()
+
+// Of each row the products with the same as in x_pair.
 vec4 row_products[DECODE_BLOCKS];
 
-void take_products(uint n, bool upper)
+void take_products(uint at_once, uint n, bool upper)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
         row_products[b][n] = float(dots[b].x * 256 + dots[b].y);
-        if (DECODE_MIXED != 0 && upper) // see upper_nibbles()
-            row_products[b][n] *= 1.0 / 16.0;
+        if (at_once == 2 && upper)
+            row_products[b][n] *= OF_UPPER;
         dots[b] = ivec2(0);
     }
 }
 
-void dot_pair(uint pair, uint at)
+void dot_pair(uint at_once, uint pair, uint at)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
         dots[b] = ivec2(0);
-    [[unroll]] for (uint n = 0; n < 2; n++) {
+    [[unroll]] for (uint n = 0; n < at_once; n++) {
         [[unroll]] for (uint side = 0; side < 2; side++) {
             dot_halves(pair, n, side, at + n);
             if (!IS(Q4_K) || side == 1)
-                take_products(IS(Q4_K) ? 2 * n : 2 * n + side,
-                    IS(Q4_K) ? n == 1 : IS(Q4_0) && side == 1);
+                take_products(at_once, at_once == 4 ? n : IS(Q4_K) ? 2 * n : 2 * n + side,
+                    IS(Q4_K) ? n % 2 == 1 : IS(Q4_0) && side == 1);
         }
     }
 }
 
-// `sum` and the product of a row of the pair with x.
-float add_product(nibbles w, uint pair, vec4 products, x_pair x, float sum)
+vec4 to_floats_of_bytes(uint bytes)
 {
+    return vec4(bytes & 0xff, bytes >> 8 & 0xff, bytes >> 16 & 0xff, bytes >> 24);
+}
+
+// `sum` and the product of four runs of q4_K with x; OF_UPPER is not in the products yet.
+float add_4_runs(uvec4 scales, vec4 products, x_pair x, float sum)
+{
+    const vec4 s = to_floats_of_bytes(scales.y), m = to_floats_of_bytes(scales.z);
+    const vec2 d = unpackHalf2x16(scales.x);
+    const float upper = OF_UPPER * fma(s.y, products.y, s.w * products.w);
+    const float product = fma(s.x, products.x, fma(s.z, products.z, upper));
+    const float offset =
+        fma(m.x, x.sums.x, fma(m.y, x.sums.y, fma(m.z, x.sums.z, m.w * x.sums.w)));
+    return fma(x.scale, fma(d.x, product, -d.y * offset), sum);
+}
+
+// `sum` and the product of a row of a turn with x.
+float add_product(uint at_once, nibbles w, uint pair, vec4 products, x_pair x, float sum)
+{
+    if (IS(Q4_K) && at_once == 4)
+        return add_4_runs(w.scales, products, x, sum);
     if (IS(Q4_K)) {
         const nibble_scales s = scales_q4_K(w.scales);
         const float product = fma(s.scale.x, products.x, s.scale.y * products.z);
@@ -155,47 +197,52 @@ float add_product(nibbles w, uint pair, vec4 products, x_pair x, float sum)
     return fma(x.scale, fma(d.x, a.x, d.y * a.y), sum);
 }
 
-// Adds the products of the pair to the sums; all is loaded before the first is multiplied.
-void multiply_pair(product p, uint blocks, uint pair)
+// Adds the products of a turn to the sums; all is loaded before the first is multiplied.
+void multiply_pair(uint at_once, product p, uint blocks, uint pair)
 {
-    vec4 x[SHARED_BLOCKS];
     x_pair shared_x[DECODE_TOGETHER];
     // Clamped, not guarded, as in load_row_at().
-    const uint there = min(pair, (blocks + 1) / 2 - 1);
-    [[unroll]] for (uint i = 0; i < SHARED_BLOCKS; i++) {
-        x[i] = load_x(p, i / 2, min(block_of_pair(there, i % 2), blocks - 1));
-        if (IS(Q4_0) && block_of_pair(pair, i % 2) >= blocks)
-            x[i] = vec4(0.0);
-        add_squares(p, i / 2, block_of_pair(pair, i % 2));
+    const uint there = min(pair, (blocks + at_once - 1) / at_once - 1);
+    [[unroll]] for (uint i = 0; i < DECODE_TOGETHER * at_once; i++) {
+        const uint t = i / at_once, n = i % at_once;
+        const uint block = block_of_pair(at_once, there, n);
+        held_x[i] = load_x(p, t, IS(Q4_0) ? min(block, blocks - 1) : block);
+        if (IS(Q4_0) && block_of_pair(at_once, pair, n) >= blocks)
+            held_x[i] = vec4(0.0);
+        add_squares(p, t, block_of_pair(at_once, pair, n));
     }
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-        held[b] = load_nibbles(b, there, blocks);
+        held[b] = load_nibbles(at_once, b, there, blocks);
     wait_for_subgroup();
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
-        shared_x[t] = hand_over_pair(2 * t, x[2 * t], x[2 * t + 1], pair == there);
+        shared_x[t] = hand_over_all(at_once, at_once * t, pair == there);
     wait_for_subgroup();
     if (IS(Q4_K)) // before the products, which leave few registers
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            held[b].scales = spread_scales_q4_K(held[b].scales, there);
+            held[b].scales = at_once == 4 ? spread_4_scales_q4_K(held[b].scales, there)
+                                          : spread_scales_q4_K(held[b].scales, there);
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-        dot_pair(there, 2 * t);
+        dot_pair(at_once, there, at_once * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
             const uint i = t * DECODE_BLOCKS + b;
-            sums[i] = add_product(held[b], there, row_products[b], shared_x[t], sums[i]);
+            sums[i] = add_product(at_once, held[b], there, row_products[b], shared_x[t], sums[i]);
         }
     }
 }
 
 // As in decode.glsl, in pairs of blocks. What is past the end is read from the last one, and counts
-// for nothing.
+// for nothing. Two pairs are taken at once while there is more than one for each lane.
 void multiply(product p, uint c, uint step)
 {
     const uint blocks = p.units / (BLOCK / 8);
     uint turn = 0; // its first pair
     find_sources(p);
     find_weights(p);
-    do { // not a `for`, see address.glsl
-        multiply_pair(p, blocks, turn + c);
+    if (AT_ONCE == 4 && blocks > 2 * step) do { // not a `for`, see address.glsl
+        multiply_pair(4, p, blocks, turn / 2 + c);
+    } while (((turn += 2 * step) + step) * 2 < blocks);
+    if (turn * 2 < blocks) do {
+        multiply_pair(2, p, blocks, turn + c);
     } while ((turn += step) * 2 < blocks);
 }
 

@@ -78,17 +78,24 @@ static uint32_t decode_together(const struct experts *e, uint32_t tokens)
     return MIN(tokens, MIN(e->shapes.decode_together, most));
 }
 
+// In nibbles, of units those that a lane takes at once. Of q4_K half a block, whose scales are
+// whole words, as far as there are registers for that, and shared memory.
+static uint32_t units_of_narrow(const struct experts *e, uint32_t together)
+{
+    return e->dtype == VKMOE_DTYPE_Q4_K && together == 1 && !has_few_registers(e) ? 16 : 8;
+}
+
 // How rows of `units` are cut: as many lanes as have something to do, and of their units as many
 // at once as they have and as registers hold beside the sums of tokens that are `together`; lanes
 // of 8 and more slots are shared among the slots. In integers lanes take whole blocks of 4 units,
-// or pairs of them, and those of a subgroup stay together.
+// or pairs of them or two, and those of a subgroup stay together.
 static struct dispatch decode_dispatch(
     const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, uint32_t together)
 {
     const struct shapes *s = &e->shapes;
     const struct variant *form = vkmoe_experts_decode_form(e, kernel);
     const bool integers = form->needs & NEED_integer_dot;
-    const uint32_t step = !integers ? 1 : form->tile.blocks ? 8 : 4;
+    const uint32_t step = !integers ? 1 : form->tile.blocks ? units_of_narrow(e, together) : 4;
     const uint32_t whole = integers ? e->device->least_subgroup_size : 1;
     const uint32_t most_lanes = integers ? MIN(s->decode_lanes, INTEGER_LANES) : s->decode_lanes;
     const uint32_t least = MAX(MIN(most_lanes, 32), whole);

@@ -24,7 +24,7 @@ struct decode_case {
     uint32_t x_gap, first_shared_tile; // up: between rows of x, and of the shared matrix's tiles
     uint32_t heads, y_gap; // up: rows of x and of results for each token, each by a matrix of its
                            // own instead of the shared one; columns between two results
-    bool infinite;         // up: an element of the last token
+    float broken;          // up: an element of the last token, infinite or a NaN; 0: none
     bool norm;             // up: a norm is folded in
     float gain;            // on what is multiplied; 0: none
     float
@@ -39,7 +39,8 @@ struct decode_case {
 // The first one is a GPU's for one token, the next a CPU's.
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
     { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 4, 2, 2, 1, 2 },
-    { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 }
+    { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 },
+    { 64, 4, 1, 8, 2, 1 }
 };
 enum { // masks of shapes
     GPU_1 = 1,
@@ -50,6 +51,7 @@ enum { // masks of shapes
     CPU_2 = 32,
     GPU_8 = 64,
     GPU_3 = 128,
+    GPU_16 = 256,         // units a lane, in nibbles
     ONE = GPU_1 | CPU_1,  // one token at once
     SOME = GPU_4 | CPU_8, // several
     ALL = 255,

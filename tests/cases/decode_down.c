@@ -77,7 +77,7 @@ static const struct decode_case cases[] = {
     CASE("rows-65", .shapes = ONE), SHAPE(3, 2, 4, 65, 24), SHARED},
     CASE("blocks-43", .shapes = ONE | GPU_3), SHAPE(3, 5, 9, 24, 1376),
         .shared_inner = 96, .pattern = IDS_DROPPED, .dtype = VKMOE_DTYPE_Q8_0},
-    CASE("pairs-36", .shapes = GPU_1), SHAPE(3, 5, 9, 24, 2304), .shared_inner = 256,
+    CASE("pairs-36", .shapes = GPU_1 | GPU_16), SHAPE(3, 5, 9, 24, 2304), .shared_inner = 256,
         .pattern = IDS_DROPPED, .dtype = VKMOE_DTYPE_Q4_K},
     CASE("pairs-3", .shapes = GPU_1 | GPU_3), SHAPE(3, 5, 9, 24, 96), .shared_inner = 32,
         .pattern = IDS_DROPPED, .dtype = VKMOE_DTYPE_Q4_0},

@@ -120,16 +120,18 @@ static const struct decode_case cases[] = {
     CASE("huge-x", .shapes = GPU_1), SHAPE(3, 0, 0, 96, 0), .shared_inner = 40, .gain = 1e30f,
         .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
     CASE("infinite-x", .shapes = GPU_1), SHAPE(3, 0, 0, 96, 0), .shared_inner = 40,
-        .infinite = true, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
+        .broken = -INFINITY, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q8_0},
     // In pairs of blocks, of which the last is a half, or of lanes that have none.
     CASE("pairs-11", .shapes = GPU_1), SHAPE(5, 2, 4, 352, 24), GATED, .shared_inner = 8,
         .dtype = VKMOE_DTYPE_Q4_0, .norm = true},
-    CASE("pairs-12", .shapes = GPU_1 | GPU_2), SHAPE(5, 2, 4, 768, 40), OAI, .shared_inner = 72,
-        .misaligned = true, .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("pairs-12", .shapes = GPU_1 | GPU_2 | GPU_16), SHAPE(5, 2, 4, 768, 40), OAI,
+        .shared_inner = 72, .misaligned = true, .dtype = VKMOE_DTYPE_Q4_K},
     CASE("pairs-36", .shapes = GPU_1 | GPU_2), SHAPE(2, 2, 4, 2304, 24), GATED,
         .shared_inner = 24, .dtype = VKMOE_DTYPE_Q6_K, .norm = true},
     CASE("pairs-infinite-x", .shapes = GPU_1), SHAPE(3, 0, 0, 256, 0), .shared_inner = 40,
-        .infinite = true, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q4_K},
+        .broken = -INFINITY, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("pairs-nan-x", .shapes = GPU_1), SHAPE(3, 0, 0, 256, 0), .shared_inner = 40,
+        .broken = NAN, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q4_K},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
 
@@ -171,8 +173,8 @@ static void fill(struct kernel_io *io)
         m->routing = io_add_routing(io, c->pattern, c->tokens, c->k, c->experts);
     m->x = io_add_floats(io, "x", c->tokens * MAX(c->heads, 1), c->hidden + c->x_gap,
         c->gain > 0.0f ? c->gain : 1.0);
-    if (c->infinite)
-        m->x[(size_t)(c->tokens - 1) * (c->hidden + c->x_gap) + 40] = -INFINITY;
+    if (c->broken != 0.0f)
+        m->x[(size_t)(c->tokens - 1) * (c->hidden + c->x_gap) + 40] = c->broken;
     io_find(io, "x")->skew = c->misaligned ? 4 : 0;
     if (c->norm)
         m->raw = io_add_floats(io, "raw", c->tokens, c->hidden, 2.0);
@@ -250,9 +252,9 @@ static void reference(struct kernel_io *io)
             shared_h + (size_t)t * h_columns(c->shared_inner));
     if (c->residual != 0.0f)
         add_residual(io, c->residual, "shared_h", m->before, m->next_weight);
-    for (uint32_t i = 0; c->infinite && i < c->shared_inner; i++)
+    for (uint32_t i = 0; c->broken != 0.0f && i < c->shared_inner; i++)
         shared_h[(size_t)(c->tokens - 1) * h_columns(c->shared_inner) + i] = INFINITY;
-    io_find(io, "shared_h")->nan = c->infinite && is_integer(io->variant);
+    io_find(io, "shared_h")->nan = c->broken != 0.0f && is_integer(io->variant);
     const uint32_t left_out = c->first_shared_tile * io->shape.blocks / 2;
     for (uint32_t t = 0; t < c->tokens; t++)
         for (uint32_t i = 0; i < c->shared_inner; i++)
