@@ -26,12 +26,16 @@ void add_bias(uint expert, uint first_block, bool is_first)
     }
 }
 
-// Adds `scale` times the sums to the totals.
-void add_sums(float scale)
+// Adds `scale` times the sums to the totals. Where they do not count they may be NaNs.
+void add_sums(float scale, bool counts)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-        totals[b] = fma(scale, sums[b], totals[b]);
+        totals[b] = mix(totals[b], fma(scale, sums[b], totals[b]), counts);
 }
+
+#ifndef INTEGER_DOT
+#define NO_LANE ~0u // does not come here
+#endif
 
 // Adds the share of lane c of those of the slot.
 void add_expert(uint pair, uint first_block, uint c)
@@ -43,7 +47,7 @@ void add_expert(uint pair, uint first_block, uint c)
         pc.h, true, pc.h_columns, pc.h), c, LANES_OF_SLOT);
     if (DECODE_BIAS != 0)
         add_bias(expert, first_block, c == 0);
-    add_sums(weight_of(pair));
+    add_sums(weight_of(pair), c != NO_LANE);
 }
 
 void add_experts(uint token, uint first_block)
@@ -74,7 +78,7 @@ void add_shared(uint token, uint first_block)
     clear_sums();
     multiply(product(U32x4(load_u32x2(pc.table, pc.experts)), pc.shared_h_columns / 8, false,
         first_block, pc.shared_h, true, pc.shared_h_columns, pc.h), column_lane(), LANES / 8);
-    add_sums(DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0);
+    add_sums(DECODE_SHARED == 2 ? load_f32(pc.shared_weights, token) : 1.0, true);
 }
 
 void store(uint token, uint column, float y)

@@ -23,8 +23,9 @@ nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
     const uint record = pair / 4 * RECORD_Q4_K, at = record + row * 32, in_record = pair % 4;
     w.scales = load_u32x4_at(strip, at, 0);
     w.a = load_u32x4_at(strip, at + in_record * 512, 16);
+    // Not a choice between two places, for which some compilers branch.
     w.b = load_u32x4_at(
-        strip, in_record == 3 ? record + row * 16 + 2048 : at + in_record * 512 + 512, 0);
+        strip, record + (in_record + 1) * 512 + (row * 32 >> (in_record + 1) / 4), 0);
     return w;
 }
 
@@ -38,7 +39,6 @@ nibbles load_4_runs_q4_K(U32x4 strip, uint row, uint half_of_it)
     w.a = load_u32x4_at(strip, first, 16);
     w.b = load_u32x4_at(strip, first, 512);
     w.high_a = load_u32x4_at(strip, first, 528);
-    // Not a choice between two places, for which some compilers branch.
     w.high_b = load_u32x4_at(strip, record + (late + 1) * 1024 + (row * 32 >> late), 0);
     return w;
 }
@@ -65,9 +65,10 @@ uvec4 spread_scales_q4_K(uvec4 chunk, uint pair)
 uvec4 spread_4_scales_q4_K(uvec4 chunk, uint half_of_it)
 {
     const bool is_late = half_of_it % 2 == 1;
-    const uint high = mix(0u, 0x30303030u, is_late), low = mix(0x3f3f3f3fu, 0x0f0f0f0fu, is_late);
-    return uvec4(chunk.x, (mix(chunk.y, chunk.w, is_late) & low) | (chunk.y >> 2 & high),
-        (mix(chunk.z, chunk.w >> 4, is_late) & low) | (chunk.z >> 2 & high), 0);
+    const uint shift = half_of_it % 2 * 2;
+    const uint high = mix(0x3f3f3f3fu, 0x30303030u, is_late), low = mix(0u, 0x0f0f0f0fu, is_late);
+    return uvec4(chunk.x, (chunk.y >> shift & high) | (chunk.w & low),
+        (chunk.z >> shift & high) | (chunk.w >> 4 & low), 0);
 }
 
 nibble_scales scales_q4_K(uvec4 spread)

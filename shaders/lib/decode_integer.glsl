@@ -36,7 +36,9 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 #define BLOCK 32         // columns
 #define LARGEST 32512.0  // 127 * 256: more does not fit into two signed bytes
 #define LEAST 1e-33      // for the largest; with less LARGEST / it would be infinite
-#define ROUND 12582912.0 // 1.5 * 2^23: has no bits below 1, and 16 zeros there
+#define ROUND 12582912.0 // 1.5 * 2^23: has no bits below 1; as bits 0x4b400000
+#define HALF_0 (ROUND + 32896.0)   // 0x8080
+#define HALF_1 (HALF_0 - 19264.0)  // 0x4b40
 
 #define INFINITE 0x7f800000u // as bits, above which are NaNs
 #define NOT_A_NUMBER 0x7fc00000u
@@ -109,13 +111,13 @@ cut_range range_of(uint largest)
 
 cut_x cut_by(vec4 x, float factor)
 {
-    // The last 16 bits are x + 128, so that the lower byte has 128 too much, and the upper one what
-    // is to be multiplied.
-    const vec4 rounded = fma(x, vec4(factor), vec4(ROUND + 128.0));
+    // The last 16 bits of the first two are x + 0x8080, which is not negative, and those of the
+    // others are as much less as the first have before them: two of them in 32 bits are a sum.
+    const vec4 rounded = fma(x, vec4(factor), vec4(HALF_0, HALF_0, HALF_1, HALF_1));
     const uvec4 v = floatBitsToUint(rounded);
-    precise const vec2 sums = rounded.xz + (rounded.yw - 2.0 * (ROUND + 128.0)); // without error
-    const uint even = bitfieldInsert(v.x, v.z, 16, 16), odd = bitfieldInsert(v.y, v.w, 16, 16);
-    return cut_x((even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u),
+    const uint even = (v.z << 16) + v.x, odd = (v.w << 16) + v.y;
+    precise const vec2 sums = rounded.xy + (rounded.zw - (HALF_0 + HALF_1)); // without error
+    return cut_x(((even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u)) ^ 0x80808080u,
         ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u, sums.x + sums.y, 0.0);
 }
 

@@ -79,9 +79,9 @@ float largest_number(vec4 x)
 // All blocks of a turn, those held from `first` on.
 x_pair hand_over_all(uint at_once, uint first, bool counts)
 {
-    float largest = 0.0;
+    float largest = largest_number(held_x[first]);
     vec4 sums = vec4(0.0);
-    [[unroll]] for (uint n = 0; n < at_once; n++)
+    [[unroll]] for (uint n = 1; n < at_once; n++)
         largest = max(largest, largest_number(held_x[first + n]));
     const cut_range range = range_of(floatBitsToUint(largest));
     [[unroll]] for (uint n = 0; n < at_once; n++) {
@@ -93,7 +93,7 @@ x_pair hand_over_all(uint at_once, uint first, bool counts)
             sums[2 * n + 1] = halves.y;
         }
     }
-    return x_pair(mix(0.0, range.scale, counts), mix(vec4(0.0), sums, bvec4(counts)));
+    return x_pair(mix(0.0, range.scale, counts), sums);
 }
 
 int dot_weights(uint w, uint x)
