@@ -22,7 +22,7 @@ nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
     nibbles w;
     const uint record = pair / 4 * RECORD_Q4_K, at = record + row * 32, in_record = pair % 4;
     w.scales = load_u32x4_at(strip, at, 0);
-    w.a = load_u32x4_at(strip, at + in_record * 512, 16);
+    w.a = load_u32x4_at(strip, at + in_record * 512 + 16, 0);
     // Not a choice between two places, for which some compilers branch.
     w.b = load_u32x4_at(
         strip, record + (in_record + 1) * 512 + (row * 32 >> (in_record + 1) / 4), 0);
@@ -49,32 +49,12 @@ uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
     return n % 2 == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
 }
 
-// As scales_6(), of both runs of the pair: d and dmin, and a word of two scales and two minimums.
-uvec4 spread_scales_q4_K(uvec4 chunk, uint pair)
+// As scales_6(), of the four runs of a half of the record, from bit `at` of words on: d and dmin, a
+// word of scales and one of minimums.
+uvec4 spread_scales_q4_K(uvec4 chunk, uint is_late, uint at)
 {
-    const uint at = pair % 2 * 16;
-    const bool is_late = pair % 4 > 1;
-    const uint both = bitfieldInsert(chunk.y >> at, chunk.z >> at, 16, 16);
-    const uint nibbles_of_both = bitfieldInsert(chunk.w >> at, chunk.w >> at + 4, 16, 16);
-    const uint high = mix(0u, 0x30303030u, is_late), low = mix(0x3f3f3f3fu, 0x0f0f0f0fu, is_late);
-    return uvec4(chunk.x,
-        (mix(both, nibbles_of_both, is_late) & low) | (both >> 2 & high), 0, 0);
-}
-
-// And of four runs: a word of scales and one of minimums.
-uvec4 spread_4_scales_q4_K(uvec4 chunk, uint half_of_it)
-{
-    const bool is_late = half_of_it % 2 == 1;
-    const uint shift = half_of_it % 2 * 2;
-    const uint high = mix(0x3f3f3f3fu, 0x30303030u, is_late), low = mix(0u, 0x0f0f0f0fu, is_late);
-    return uvec4(chunk.x, (chunk.y >> shift & high) | (chunk.w & low),
-        (chunk.z >> shift & high) | (chunk.w >> 4 & low), 0);
-}
-
-nibble_scales scales_q4_K(uvec4 spread)
-{
-    const uint bytes = spread.y;
-    return nibble_scales(vec2(bytes & 0xff, bytes >> 8 & 0xff),
-        vec2(bytes >> 16 & 0xff, bytes >> 24), unpackHalf2x16(spread.x));
+    const uint high = is_late != 0 ? 0x30303030u : 0x3f3f3f3fu, low = is_late * 0x0f0f0f0fu;
+    return uvec4(chunk.x, (chunk.y >> at + 2 * is_late & high) | (chunk.w >> at & low),
+        (chunk.z >> at + 2 * is_late & high) | (chunk.w >> at + 4 & low), 0);
 }
 #endif

@@ -182,10 +182,11 @@ float add_product(uint at_once, nibbles w, uint pair, vec4 products, x_pair x, f
     if (IS(Q4_K) && at_once == 4)
         return add_4_runs(w.scales, products, x, sum);
     if (IS(Q4_K)) {
-        const nibble_scales s = scales_q4_K(w.scales);
-        const float product = fma(s.scale.x, products.x, s.scale.y * products.z);
-        const float offset = fma(s.offset.x, x.sums.x, s.offset.y * x.sums.z);
-        return fma(x.scale, fma(s.d.x, product, -s.d.y * offset), sum);
+        const vec4 s = to_floats_of_bytes(w.scales.y), m = to_floats_of_bytes(w.scales.z);
+        const vec2 d = unpackHalf2x16(w.scales.x);
+        const float product = fma(s.x, products.x, s.y * products.z);
+        const float offset = fma(m.x, x.sums.x, m.y * x.sums.z);
+        return fma(x.scale, fma(d.x, product, -d.y * offset), sum);
     }
     if (IS(Q6_K)) {
         const vec4 scale = scales_q6_K(w, pair);
@@ -219,8 +220,9 @@ void multiply_pair(uint at_once, product p, uint blocks, uint pair)
     wait_for_subgroup();
     if (IS(Q4_K)) // before the products, which leave few registers
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            held[b].scales = at_once == 4 ? spread_4_scales_q4_K(held[b].scales, there)
-                                          : spread_scales_q4_K(held[b].scales, there);
+            held[b].scales = at_once == 4
+                ? spread_scales_q4_K(held[b].scales, there % 2, 0)
+                : spread_scales_q4_K(held[b].scales, there / 2 % 2, there % 2 * 16);
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
         dot_pair(at_once, there, at_once * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {

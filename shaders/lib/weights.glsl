@@ -37,7 +37,6 @@ struct integer_rows { uvec2 bytes, scales; };      // addresses in the first rec
 struct integer_block { uvec4 a, b; float scale; }; // 32 signed bytes of a row, and their scale
 // And of those that decode_nibbles.glsl multiplies: what of a row it needs at once.
 struct nibbles { uvec4 a, b, high_a, high_b, scales; };
-struct nibble_scales { vec2 scale, offset, d; }; // of two blocks; d of scales and of offsets
 #ifdef INTEGER_DOT
 // Upper nibbles, or 16 times that: bytes that no instruction takes for signed ones.
 uint upper_nibbles(uint bytes)
