@@ -49,12 +49,16 @@ uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
     return n % 2 == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
 }
 
-// As scales_6(), of the four runs of a half of the record, from bit `at` of words on: d and dmin, a
-// word of scales and one of minimums.
-uvec4 spread_scales_q4_K(uvec4 chunk, uint is_late, uint at)
+// As scales_6(), of a turn's four runs or two: d and dmin, a word of scales and one of minimums.
+uvec4 spread_scales_q4_K(uint at_once, uvec4 chunk, uint turn)
 {
+    const uint at = at_once == 4 ? 0 : turn % 2 * 16;
+    const uint is_late = (at_once == 4 ? turn : turn / 2) % 2;
     const uint high = is_late != 0 ? 0x30303030u : 0x3f3f3f3fu, low = is_late * 0x0f0f0f0fu;
-    return uvec4(chunk.x, (chunk.y >> at + 2 * is_late & high) | (chunk.w >> at & low),
-        (chunk.z >> at + 2 * is_late & high) | (chunk.w >> at + 4 & low), 0);
+    const uvec2 early = chunk.yz >> at + 2 * is_late, late = chunk.ww >> uvec2(at, at + 4);
+    if (at_once == 4)
+        return uvec4(chunk.x, (early & high) | (late & low), 0);
+    // The same; Intel's compiler sees that this is a choice by bits, one instruction.
+    return uvec4(chunk.x, (early & high) | (late & low & ~high), 0);
 }
 #endif

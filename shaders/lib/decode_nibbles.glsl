@@ -220,9 +220,7 @@ void multiply_pair(uint at_once, product p, uint blocks, uint pair)
     wait_for_subgroup();
     if (IS(Q4_K)) // before the products, which leave few registers
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            held[b].scales = at_once == 4
-                ? spread_scales_q4_K(held[b].scales, there % 2, 0)
-                : spread_scales_q4_K(held[b].scales, there / 2 % 2, there % 2 * 16);
+            held[b].scales = spread_scales_q4_K(at_once, held[b].scales, there);
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
         dot_pair(at_once, there, at_once * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {

@@ -63,7 +63,10 @@ static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
     const uint32_t blocks = vkmoe_experts_decode_form(e, kernel)->tile.blocks;
     if (!blocks)
         return e->shapes.decode_blocks;
-    const bool takes_more = kernel == KERNEL_decode_down || e->dtype == VKMOE_DTYPE_Q6_K;
+    // Among 8 lanes, where subgroups are no larger, compilers find room for q4_K's.
+    const bool has_totals = kernel == KERNEL_decode_down
+        && !(e->dtype == VKMOE_DTYPE_Q4_K && e->device->least_subgroup_size == 8);
+    const bool takes_more = has_totals || e->dtype == VKMOE_DTYPE_Q6_K;
     return takes_more && has_few_registers(e) ? blocks / 2 : blocks;
 }
 
@@ -79,10 +82,12 @@ static uint32_t decode_together(const struct experts *e, uint32_t tokens)
 }
 
 // In nibbles, of units those that a lane takes at once. Of q4_K half a block, whose scales are
-// whole words, as far as there are registers for that, and shared memory.
-static uint32_t units_of_narrow(const struct experts *e, uint32_t together)
+// whole words, as far as there are registers for that, and shared memory; with few registers in
+// place of half the rows.
+static uint32_t units_of_narrow(const struct experts *e, enum kernel kernel, uint32_t together)
 {
-    return e->dtype == VKMOE_DTYPE_Q4_K && together == 1 && !has_few_registers(e) ? 16 : 8;
+    const bool has_room = !has_few_registers(e) || decode_blocks(e, kernel) < 4;
+    return e->dtype == VKMOE_DTYPE_Q4_K && together == 1 && has_room ? 16 : 8;
 }
 
 // How rows of `units` are cut: as many lanes as have something to do, and of their units as many
@@ -95,7 +100,9 @@ static struct dispatch decode_dispatch(
     const struct shapes *s = &e->shapes;
     const struct variant *form = vkmoe_experts_decode_form(e, kernel);
     const bool integers = form->needs & NEED_integer_dot;
-    const uint32_t step = !integers ? 1 : form->tile.blocks ? units_of_narrow(e, together) : 4;
+    const uint32_t step = !integers ? 1
+        : form->tile.blocks         ? units_of_narrow(e, kernel, together)
+                                    : 4;
     const uint32_t whole = integers ? e->device->least_subgroup_size : 1;
     const uint32_t most_lanes = integers ? MIN(s->decode_lanes, INTEGER_LANES) : s->decode_lanes;
     const uint32_t least = MAX(MIN(most_lanes, 32), whole);
