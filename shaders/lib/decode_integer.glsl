@@ -2,11 +2,11 @@
 // scale for each 16 or 32 columns: four products in an instruction, summed in integers over the
 // block.
 //
-// x becomes integers of 16 bits, which have a scale for the same 32 columns, or for two blocks of
-// them where a lane takes two (decode_nibbles.glsl): the 32512th part of the largest.
-// Each is cut in two signed bytes, x = 256 high + low, and both are multiplied with
-// the weights. As bytes alone they would be off by 6e-3 of x's rms, and a layer by 1e-2, which is
-// more than VKMOE_PRECISION_FAST allows; so it is 2e-5, for a quarter of an instruction a weight.
+// x becomes integers of 16 bits, which have a scale for the same 32 columns, or for all blocks that
+// a lane takes at once (decode_nibbles.glsl): the 32512th part of the largest. Each is cut in two
+// signed bytes, x = 256 high + low, and both are multiplied with the weights. As bytes alone they
+// would be off by 6e-3 of x's rms, and a layer by 1e-2, which is more than VKMOE_PRECISION_FAST
+// allows; so it is 2e-5, for a quarter of an instruction a weight.
 //
 // No kernel leaves x as integers, since none has 32 neighbours of it in one place. The 8 lanes that
 // share a block of x make them when they need them, of 4 columns each, and hand them over in shared

@@ -39,6 +39,7 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
 // place says. Of a matrix that is described.
 enum vkmoe_status vkmoe_scheme_check_unread(
     const struct candidate *candidate, struct assembled *matrix);
+
 // That each column is of the group that its place says.
 enum vkmoe_status vkmoe_scheme_check_order(
     const struct assembled *matrix, const struct vkmoe_log *log);

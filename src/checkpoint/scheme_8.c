@@ -1,7 +1,6 @@
 // scheme_8.c - elements of 8 bits, a byte each, row by row as they are.
 #include "checkpoint/scheme.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/common.h"
