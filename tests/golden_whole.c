@@ -191,6 +191,7 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "mixtral-llama3", "logits" },
         { "llama4", "logits" },
         { "gemma4", "logits" },
+        { "afmoe", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))

@@ -125,6 +125,8 @@ static bool same_attention(
     SAME_ARRAY(query_norm, expected->norm_wide ? width : expected->head_size);
     SAME_ARRAY(key_norm, expected->norm_wide ? kv_width : expected->head_size);
     SAME_ARRAY(sinks, expected->heads);
+    SAME(gate_wide);
+    SAME_ARRAY(gate, width * d);
     return same_patterns(expected->patterns, actual->patterns, expected->experts) && ok;
 }
 
@@ -187,6 +189,12 @@ static bool check_block(
     ok = same_layer(&expected->experts, &layer) && ok;
     reference_layer_finish(&layer);
     uint32_t d = checkpoint->hidden;
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    ok = vkmoe_checkpoint_get_extras(model, block, &extras) == VKMOE_OK && ok;
+    ok = same_view("post norm", expected->post_norm, &extras.post_norm, 1, d) && ok;
+    ok = same_view("attention post norm", expected->attention_post_norm,
+             &extras.attention_post_norm, 1, d)
+        && ok;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
     ok = same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
     ok = same_view("its bias", expected->experts_norm_bias, &biases[1], 1, d) && ok;

@@ -374,11 +374,12 @@ static struct reference_network borrow(
             .experts_norm = c->blocks[b].experts_norm,
             .attention_norm_bias = c->blocks[b].attention_norm_bias,
             .experts_norm_bias = c->blocks[b].experts_norm_bias,
+            .attention_post_norm = c->blocks[b].attention_post_norm,
+            .post_norm = c->blocks[b].post_norm,
             .experts = c->blocks[b].experts,
         };
     }
-    return (struct reference_network){
-        .hidden = c->hidden,
+    return (struct reference_network){ .hidden = c->hidden,
         .vocabulary = c->vocabulary,
         .block_count = c->block_count,
         .blocks = blocks,
@@ -392,8 +393,7 @@ static struct reference_network borrow(
         .block_norm_epsilon = c->block_norm_epsilon,
         .embedding_scale = c->embedding_scale,
         .residual_scale = c->residual_scale,
-        .logits_scale = c->logits_scale,
-    };
+        .logits_scale = c->logits_scale };
 }
 
 // A checkpoint with RoPE that is not its own, or one whose forwards know how long the text is.

@@ -175,6 +175,13 @@ static const struct value_case value_cases[] = {
     { "llama4-plain",
         CHANGED("llama4", "attn_temperature_tuning", "4", "false,\"use_qk_norm\":false"),
         .turned = "xxx-", .chunks = { 8192, 8192, 8192, 0 }, .plain = true },
+    { "afmoe-each-second", CHANGED("afmoe", "global_attn_every_n_layers", "4", "2"),
+        .has_windows = true, .windows = { 5, 0, 5, 0 } },
+    { "afmoe-listed",
+        CHANGED("afmoe", "sliding_window", "5",
+            "7,\"layer_types\":[\"full_attention\",\"sliding_attention\","
+            "\"full_attention\",\"full_attention\"]"),
+        .has_windows = true, .windows = { 0, 7, 0, 0 } },
     { "heads-of-the-attribute-map", "switch_transformers", "\"num_heads\":3",
         "\"num_attention_heads\":3", .scale = 1.0 },
 };

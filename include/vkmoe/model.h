@@ -106,8 +106,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpo
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
-// What only blocks of some families have (Gemma 4): norms of what attention and the rest give, a
-// dense network beside the experts, and a factor. Such a block is
+// What only blocks of some families have (Gemma 4, AFMoE): norms of what attention and the rest
+// give, a dense network beside the experts, and a factor. Such a block is
 //
 //     x += attention_post_norm(attention(attention_norm(x)))
 //     d = mlp(experts_norm(x))
@@ -115,17 +115,18 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *c
 //     x += post_norm(dense_post_norm(d) + experts_post_norm(e))
 //     x *= scale
 //
-// or without experts x += post_norm(d). Norms are [hidden], of the frame's block_norm_epsilon.
+// or x += post_norm(d) without experts, and post_norm(experts(experts_norm(x))) with nothing beside
+// them. Norms are [hidden], of the frame's block_norm_epsilon.
 struct vkmoe_block_extras {
     uint32_t struct_size;                  // VKMOE_INIT()
     struct vkmoe_view attention_post_norm; // no data: the block has none of all this
     struct vkmoe_view post_norm;
-    struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // without experts none
+    struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // or nothing is beside
     float scale;                                                            // 0: 1
 };
 
 // As vkmoe_checkpoint_get_norms(). Of a block with experts, vkmoe_checkpoint_get_mlp() gives the
-// dense network beside them, if there are extras.
+// dense network beside them, if there is one.
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_extras(
     vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_block_extras *extras);
 

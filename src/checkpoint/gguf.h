@@ -43,6 +43,10 @@ enum vkmoe_status vkmoe_gguf_read_template(
 // As opener.family. gguf_family.c
 struct kind vkmoe_gguf_family(const struct container *container, struct settings *settings);
 
+// A bit for each name of gguf_names.h that blocks of an architecture must have; NULL, or one that
+// is not known: none.
+uint64_t vkmoe_gguf_needs(const char *architecture);
+
 // What GGUF files have for the models of a family: the way back from vkmoe_gguf_family(). False:
 // there is no architecture for them that runs whole and is written.
 struct gguf_target {
@@ -58,7 +62,11 @@ struct gguf_target {
     bool best_groups;      // with softmax groups count by their best expert
     bool has_scales;       // Granite's
     bool post_norm;        // its norm before experts is called so
+    bool sandwich;         // norms before and behind attention and networks
+    bool head_gate;        // of each element that heads attend to
+    bool embedding_root;   // embeddings are multiplied by sqrt(hidden)
     bool alternate_window; // of its own, in every other block
+    bool fourth_full;      // each fourth block has no window, and no RoPE
     bool sparsemixer;      // with the jitter that was published
     bool layer_norm;       // norms have biases, and the head may have one
     bool norm_after_rope;

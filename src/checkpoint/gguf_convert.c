@@ -120,6 +120,7 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
     add_vector(c, GGUF_VALUE_BIAS, &p->value.bias, kv);
     add_vector(c, GGUF_OUTPUT_BIAS, &p->output.bias, p->hidden);
     add_vector(c, GGUF_SINKS, &p->sinks, p->heads);
+    add_matrix(c, GGUF_HEAD_GATE, &p->gate.matrix, all, p->hidden);
     if (c->target.fixed_chunks) // and norms without weights
         return;
     add_vector(c, GGUF_QUERY_NORM, &p->query.norm, p->norm.wide ? all : p->head_size);
@@ -222,6 +223,15 @@ static enum vkmoe_status add_extras(
     return c->out->status;
 }
 
+static enum vkmoe_status add_post_norms(struct gguf_converter *c, struct vkmoe_block block)
+{
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    TRY_RETURN(vkmoe_checkpoint_get_extras(c->checkpoint, block, &extras));
+    add_vector(c, GGUF_POST_ATTENTION_NORM, &extras.attention_post_norm, c->frame.hidden);
+    add_vector(c, GGUF_POST_NORM, &extras.post_norm, c->frame.hidden);
+    return c->out->status;
+}
+
 static enum vkmoe_status add_block(struct gguf_converter *c)
 {
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
@@ -247,7 +257,9 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
         add_experts(c, &moe);
     else
         add_dense(c, &moe);
-    return c->target.extras ? add_extras(c, block, &moe.router) : c->out->status;
+    if (c->target.extras)
+        return add_extras(c, block, &moe.router);
+    return c->target.sandwich ? add_post_norms(c, block) : c->out->status;
 }
 
 // -------------------------------------------------------------------------------- ends

@@ -101,6 +101,13 @@ static bool is_fixed(
         && (p->query.norm.data != NULL) == (c->moe.experts != LARGE);
 }
 
+// Whether a block is turned where it has a window, and not elsewhere.
+static bool has_window_rope(const struct vkmoe_attention_params *p, uint32_t block)
+{
+    const bool window = (block + 1) % 4 != 0;
+    return (p->patterns != NULL) == window && (p->rope.kind != VKMOE_ROPE_NONE) == window;
+}
+
 // The window of a block's attention, or 0.
 static enum vkmoe_status read_window(struct gguf_converter *c, uint32_t block, uint32_t *out)
 {
@@ -111,6 +118,8 @@ static enum vkmoe_status read_window(struct gguf_converter *c, uint32_t block, u
     *out = pattern ? pattern->left : 0;
     if (c->target.fixed_chunks && !is_fixed(c, &p, block))
         GGUF_REFUSE(c, "which keys its attention sees and how positions count");
+    else if (c->target.fourth_full && !has_window_rope(&p, block))
+        GGUF_REFUSE(c, "which of its blocks have windows and RoPE");
     else if (c->target.fixed_chunks)
         *out = 0;
     else if (pattern && (pattern->kind != VKMOE_PATTERN_WINDOW || pattern->sinks || pattern->local))
@@ -133,7 +142,8 @@ static enum vkmoe_status put_windows(struct gguf_converter *c)
     }
     if (with == 0)
         return c->out->status;
-    if (c->target.alternate_window ? !alternate : with != c->frame.blocks)
+    if (!c->target.fourth_full
+        && (c->target.alternate_window ? !alternate : with != c->frame.blocks))
         GGUF_REFUSE(c, "which of its blocks have windows");
     vkmoe_gguf_put_own_u32(c, "attention.sliding_window", first);
     return c->out->status;
@@ -222,7 +232,8 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
     const bool by_yarn = p->latent.rank && p->rope.scaling == VKMOE_ROPE_SCALING_YARN;
     if (p->experts != 1 || p->value.experts.experts || p->output.experts.experts
         || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads
-        || p->norm_after_rope != c->target.norm_after_rope || p->value_norm != extras)
+        || p->norm_after_rope != c->target.norm_after_rope || p->value_norm != extras
+        || (p->gate.matrix.data != NULL) != c->target.head_gate)
         GGUF_REFUSE(c, "what its attention computes");
     vkmoe_gguf_put_own_u32(c, "attention.head_count", p->heads);
     if (p->latent.rank)

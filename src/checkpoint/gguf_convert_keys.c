@@ -123,7 +123,7 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
 static void put_frame(struct gguf_converter *c)
 {
     const struct vkmoe_frame *frame = &c->frame;
-    const float root = c->target.extras ? sqrtf((float)frame->hidden) : 1.0f;
+    const float root = c->target.embedding_root ? sqrtf((float)frame->hidden) : 1.0f;
     const float scales[] = { frame->embedding_scale / root, frame->residual_scale,
         frame->logits_scale };
     static const char *const names[] = { "embedding_scale", "residual_scale", "logit_scale" };

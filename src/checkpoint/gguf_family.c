@@ -46,7 +46,7 @@ enum ways {
 // model was published as: pairs are what RoPE turns, wherever their elements lie.
 #define PAIRS VKMOE_ROPE_INTERLEAVED
 #define HALVES VKMOE_ROPE_HALF
-#define BIT(name) (UINT64_C(1) << GGUF_##name)
+#define BIT(name) GGUF_BIT(name)
 #define NEEDS_NORMS (BIT(QUERY_NORM) | BIT(KEY_NORM))
 #define NEEDS_BIASES (BIT(QUERY_BIAS) | BIT(KEY_BIAS) | BIT(VALUE_BIAS))
 #define NEEDS_SHARED (BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN) | BIT(SHARED_TOKEN_GATE))
@@ -79,6 +79,8 @@ static const struct architecture architectures[] = {
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL, 0, HAS_INTERVAL },
     { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
+    { "afmoe", "afmoe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
+        NEEDS_NORMS | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM) | BIT(POST_NORM) },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, 0,
         SHARED_BY_KEY },
@@ -107,10 +109,22 @@ static const struct architecture *find_architecture(const char *name)
     return NULL;
 }
 
+uint64_t vkmoe_gguf_needs(const char *architecture)
+{
+    const struct architecture *found = find_architecture(architecture);
+    return found ? found->needs : 0;
+}
+
 static void mark(const struct family *family, struct settings *settings, struct blocks *blocks)
 {
     (void)family;
     vkmoe_mark_listed(settings, blocks, "expert_blocks", true);
+}
+
+// Whatever a setting may say of models in other files.
+static bool has_embedding_root(const struct whole *published)
+{
+    return published->embedding_root.key || published->embedding_root.preset;
 }
 
 bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
@@ -147,8 +161,12 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
         .renormalizes = found->weights == WEIGHTS_SUM,
         .has_scales = whole && whole->embedding_scale_key,
-        .post_norm = !extras && found->needs & BIT(POST_ATTENTION_NORM),
+        .post_norm = found->needs & BIT(POST_ATTENTION_NORM) && !(found->needs & BIT(POST_NORM)),
+        .sandwich = !extras && found->needs & BIT(POST_NORM),
+        .head_gate = found->needs & BIT(HEAD_GATE),
+        .embedding_root = whole && has_embedding_root(whole),
         .alternate_window = whole && whole->window == WINDOW_ALTERNATE,
+        .fourth_full = whole && whole->window == WINDOW_BUT_EVERY,
         .sparsemixer = sparsemixer,
         .layer_norm = whole && whole->layer_norm,
         .norm_after_rope = whole && whole->norm_after_rope,
@@ -267,6 +285,7 @@ static void set_attention_names(
         .latent_values = "attn_v_b.weight",
         .latent_both = s->there[GGUF_LATENT_KEYS] ? NULL : vkmoe_gguf_name(s, GGUF_LATENT_BOTH),
         .attention_norm = "attn_norm.weight",
+        .gate = vkmoe_gguf_name(s, GGUF_HEAD_GATE),
         .attention_norm_bias = vkmoe_gguf_name(s, GGUF_ATTENTION_NORM_BIAS),
         .experts_norm_bias = vkmoe_gguf_name(s, GGUF_EXPERTS_NORM_BIAS),
         .experts_norm =
@@ -276,6 +295,9 @@ static void set_attention_names(
         struct attention_names *names = &whole->names[PLACE_BLOCKS];
         names->attention_post_norm = "post_attention_norm.weight";
         names->post_norm = "post_ffw_norm.weight";
+    }
+    if (architecture->needs & BIT(EXPERTS_PRE_NORM)) {
+        struct attention_names *names = &whole->names[PLACE_BLOCKS];
         names->dense_post_norm = "post_ffw_norm_1.weight";
         names->experts_pre_norm = "pre_ffw_norm_2.weight";
         names->experts_post_norm = "post_ffw_norm_2.weight";
@@ -345,7 +367,10 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
             .size = turned < head ? turned : 0 },
         .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
         .norm_wide = s->query_norm > head,
-        .window = window == WINDOW_ALTERNATE || adjusted ? window : WINDOW_ALL,
+        .window = window == WINDOW_ALTERNATE || window == WINDOW_BUT_EVERY || adjusted ? window
+                                                                                       : WINDOW_ALL,
+        .window_every = { NULL, published ? published->window_every.preset : 0 },
+        .window_rope = published && published->window_rope,
         .window_preset = published ? published->window_preset : 0,
         .clip_key = "attention.clamp_kqv",
         .scale_key = "attention.scale",
@@ -353,7 +378,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .residual_scale_key = granite ? "residual_scale" : NULL,
         .logits_divisor_key = granite ? "logit_scale" : NULL,
         .latent.is_latent = latent,
-        .embedding_root = published && published->embedding_root,
+        .embedding_root = { NULL, published && has_embedding_root(published) },
         .logits_cap_key = published ? published->logits_cap_key : NULL,
         .adjust = published ? published->adjust : NULL,
     };
@@ -421,6 +446,9 @@ static void find_obstacle(
     else if (own->whole.window == WINDOW_CHUNKS
         && vkmoe_setting_u32(settings, "attention.sliding_window", 1, 0, UINT32_MAX) == 0)
         snprintf(text, sizeof own->not_whole, "its attention is without chunks");
+    else if (own->whole.window_rope
+        && vkmoe_setting_u32(settings, "attention.sliding_window", 0, 0, UINT32_MAX) == 0)
+        snprintf(text, sizeof own->not_whole, "its attention is without windows");
     else if (own->lacks_heads)
         snprintf(
             text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");

@@ -72,19 +72,23 @@ static void note_block(const struct tensor *tensor, enum gguf_name name, uint32_
 
 // What has a name, but beside others that are read instead of it, or without.
 static void note_unread(
-    const struct tensor *const dense[], uint32_t blocks, bool extras, struct gguf_survey *out)
+    const struct tensor *const dense[], uint32_t blocks, uint64_t needs, struct gguf_survey *out)
 {
     static const enum gguf_name others[] = { GGUF_POST_NORM, GGUF_DENSE_POST_NORM,
-        GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE };
+        GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE, GGUF_HEAD_GATE };
     static const enum gguf_name shared[] = { GGUF_SHARED_GATE, GGUF_SHARED_DOWN,
         GGUF_SHARED_TOKEN_GATE };
-    for (size_t i = 0; i < ARRAY_SIZE(others) && !extras; i++)
-        note_unknown(out->there[others[i]], out);
-    if (out->there[GGUF_EXPERTS_NORM] && !extras)
+    const bool beside = needs & GGUF_BIT(EXPERTS_PRE_NORM);
+    const uint64_t read = needs | (beside ? GGUF_BIT(BLOCK_SCALE) : 0);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        if (!(read >> others[i] & 1))
+            note_unknown(out->there[others[i]], out);
+    }
+    if (out->there[GGUF_EXPERTS_NORM] && !(needs & GGUF_BIT(POST_NORM)))
         note_unknown(out->there[GGUF_POST_ATTENTION_NORM], out);
     for (size_t i = 0; i < ARRAY_SIZE(shared) && !out->there[GGUF_SHARED_UP]; i++)
         note_unknown(out->there[shared[i]], out);
-    for (uint32_t b = 0; b < blocks && !extras; b++) {
+    for (uint32_t b = 0; b < blocks && !beside; b++) {
         if (out->moe[b])
             note_unknown(dense[b], out);
     }
@@ -132,7 +136,7 @@ void vkmoe_gguf_survey(
             note_unknown(tensor, out);
         }
     }
-    note_unread(dense, blocks, counts->extras, out);
+    note_unread(dense, blocks, counts->needs, out);
 }
 
 const char *vkmoe_gguf_text(enum gguf_name name)

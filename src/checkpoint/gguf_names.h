@@ -23,6 +23,7 @@
     NAME(QUERY_NORM, "attn_q_norm.weight") \
     NAME(KEY_NORM, "attn_k_norm.weight") \
     NAME(SINKS, "attn_sinks.weight") \
+    NAME(HEAD_GATE, "attn_gate.weight") \
     NAME(QUERY_DOWN, "attn_q_a.weight") \
     NAME(QUERY_DOWN_NORM, "attn_q_a_norm.weight") \
     NAME(QUERY_UP, "attn_q_b.weight") \
@@ -70,6 +71,8 @@ enum gguf_name {
 #undef NAME
         GGUF_NAMES
 };
+_Static_assert(GGUF_NAMES <= 64, "a bit for each");
+#define GGUF_BIT(name) (UINT64_C(1) << GGUF_##name)
 
 #define GGUF_EMBEDDING "token_embd.weight"
 #define GGUF_FINAL_NORM "output_norm.weight"
@@ -96,7 +99,7 @@ struct gguf_survey {
 struct gguf_counts {
     uint32_t blocks, all; // those that run, and with the prediction heads that follow them
     uint32_t experts;
-    bool extras; // as in struct vkmoe_block_extras
+    uint64_t needs; // a bit for each name that blocks of its architecture must have
 };
 
 void vkmoe_gguf_survey(

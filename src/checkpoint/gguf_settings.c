@@ -464,7 +464,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     const struct gguf_counts counts = { .blocks = own->blocks,
         .all = w.blocks,
         .experts = vkmoe_gguf_integer(find(&w, "expert_count")),
-        .extras = is_gemma4(&w) };
+        .needs = vkmoe_gguf_needs(own->name) };
     vkmoe_gguf_survey(&container->tensors, &counts, &own->survey);
     add_frame(&w);
     add_blocks(&w);

@@ -182,7 +182,7 @@ static bool has_head_norms(const struct whole_source *source)
         && (!norms->key || vkmoe_setting_bool(source->settings, norms->key, norms->preset));
 }
 
-bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setting *setting)
+bool vkmoe_whole_has(const struct whole_source *source, const struct setting *setting)
 {
     const bool preset = setting->preset != 0;
     return setting->key ? vkmoe_setting_bool(source->settings, setting->key, preset) : preset;
@@ -213,7 +213,9 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
         read_rope(source, params);
     if (whole->latent.is_latent)
         read_latent_rope(source, params);
-    *traits = (struct traits){ .bias = vkmoe_whole_read_bias(source, &whole->bias),
+    if (whole->window_rope && !vkmoe_whole_is_sliding(source, block, false))
+        params->rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_NONE };
+    *traits = (struct traits){ .bias = vkmoe_whole_has(source, &whole->bias),
         .head_norms = has_head_norms(source) };
     if (whole->adjust && settings->status == VKMOE_OK)
         whole->adjust(source, block, params, traits);
@@ -234,8 +236,12 @@ bool vkmoe_whole_is_sliding(
     struct settings *settings = source->settings;
     const struct value *list;
     if (!vkmoe_setting_list_of(settings, "layer_types",
-            source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list))
-        return preset;
+            source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list)) {
+        const struct setting *every = &source->whole->window_every;
+        return source->whole->window == WINDOW_BUT_EVERY
+            ? (block.index + 1) % vkmoe_setting_read(every, settings, 1, MAX_BLOCKS) != 0
+            : preset;
+    }
     const char *name = value_text(&list->items[block.index]);
     bool sliding = name && strcmp(name, sliding_name) == 0;
     if (!sliding && !(name && strcmp(name, "full_attention") == 0)) {
@@ -377,7 +383,7 @@ void vkmoe_whole_read_frame(
     frame->block_norm_epsilon =
         whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
     frame->embedding_scale = read_scale(settings, whole->embedding_scale_key, 1.0);
-    if (whole->embedding_root)
+    if (vkmoe_whole_has(source, &whole->embedding_root))
         frame->embedding_scale *= sqrtf((float)frame->hidden);
     frame->logits_cap = read_scale(settings, whole->logits_cap_key, 0.0);
     frame->residual_scale = read_scale(settings, whole->residual_scale_key, 1.0);

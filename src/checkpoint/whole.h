@@ -36,6 +36,7 @@ struct attention_names {
     const char *latent_both; // instead, if it is set: [heads * (key + value)][rank], of each head
                              // the key's rows, transposed, above the value's
     const char *sinks;
+    const char *gate;          // of what heads attend to; [heads * head_size][hidden]
     const char *position_bias; // [buckets][heads], in the first block for all of them
     const char *ignored;       // a name in the module that means nothing
     const char *attention_norm, *experts_norm; // outside the module
@@ -69,6 +70,7 @@ enum window_rule {
     WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
     WINDOW_LATER,     // those from max_window_layers on, unless layer_types differ
     WINDOW_5_OF_6,    // each sixth block has none, nor has the last, unless layer_types differ
+    WINDOW_BUT_EVERY, // each so-manieth block has none, as window_every says, likewise
     WINDOW_CHUNKS,    // chunks of attention_chunk_size, of the blocks that have RoPE, likewise
 };
 
@@ -107,6 +109,8 @@ struct whole {
     enum window_rule window;
     uint32_t window_preset;
     const char *window_switch;            // the setting that must be true for windows
+    struct setting window_every;          // which block has none, of so many
+    bool window_rope;                     // blocks without a window have no RoPE
     const char *expert_windows;           // an array with a window for each expert, 0: unlimited
     const char *clip_key, *scale_key;     // value_clip; scale
     double scale;                         // without it; 0: 1 / sqrt(head_size)
@@ -114,9 +118,9 @@ struct whole {
     struct latent_rule latent;
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
     const char *logits_cap_key;
-    bool embedding_root;   // embeddings are multiplied by sqrt(hidden)
-    bool tied_root;        // logits of a tied head are divided by sqrt(hidden)
-    const char *expect[4]; // as in vkmoe_family
+    struct setting embedding_root; // embeddings are multiplied by sqrt(hidden)
+    bool tied_root;                // logits of a tied head are divided by sqrt(hidden)
+    const char *expect[4];         // as in vkmoe_family
     bool tiled_kv;
     struct vkmoe_router_params router;
     bool both_sides[PLACES]; // sees the keys behind too
@@ -143,11 +147,11 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
 // The epsilon of the final norm, and of others that have no other.
 float vkmoe_whole_read_epsilon(const struct whole_source *source);
 
-// Whether there is a bias that `setting` is about, such as whole.head_bias.
-bool vkmoe_whole_read_bias(const struct whole_source *source, const struct setting *setting);
+// Whether there is what `setting` is about, such as whole.head_bias.
+bool vkmoe_whole_has(const struct whole_source *source, const struct setting *setting);
 
 // Whether layer_types makes this block one with a window or chunks; without it `preset`, or as
-// WINDOW_5_OF_6 has it.
+// WINDOW_5_OF_6 and WINDOW_BUT_EVERY have it.
 bool vkmoe_whole_is_sliding(
     const struct whole_source *source, struct vkmoe_block block, bool preset);
 

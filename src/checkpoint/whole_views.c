@@ -86,6 +86,8 @@ static void view_projections(struct builder *b)
     view_experts(b, b->names->output, p->hidden, width, output);
     p->query.matrices = query;
     p->output.matrices = output;
+    p->gate.wide = b->names->gate;
+    p->gate.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->gate, width, p->hidden);
     if (b->names->key_value) {
         p->key.matrix =
             vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);
@@ -270,11 +272,11 @@ static bool is_used(const struct builder *b, const char *name)
                     : n->fused,
         n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value,
         plain ? n->output_bias : NULL, norms ? n->query_norm : NULL,
-        norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, n->ignored,
-        n->attention_norm, n->attention_norm_bias, b->block.index == 0 ? n->position_bias : NULL,
-        biases_apart ? n->query_bias : NULL, biases_apart ? n->key_bias : NULL,
-        biases_apart ? n->value_bias : NULL, bias ? n->fused_bias : NULL,
-        bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
+        norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, plain ? n->gate : NULL,
+        n->ignored, n->attention_norm, n->attention_norm_bias,
+        b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
+        biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
+        bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
         down ? n->query_down_norm : NULL, down ? n->query_up : NULL,
         n->latent_both ? n->latent_both : n->latent_keys,
         n->latent_both ? NULL : n->latent_values };
@@ -449,7 +451,7 @@ enum vkmoe_status vkmoe_frame_view(const struct whole_tensors *from, struct vkmo
 {
     bool tied;
     vkmoe_whole_read_frame(&from->source, frame, &tied);
-    const bool head_bias = vkmoe_whole_read_bias(&from->source, &from->source.whole->head_bias);
+    const bool head_bias = vkmoe_whole_has(&from->source, &from->source.whole->head_bias);
     if (from->source.settings->status != VKMOE_OK)
         return from->source.settings->status;
     const struct end_names *names = &from->source.whole->ends;
@@ -491,7 +493,7 @@ enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmo
 static void read_block_scale(struct lookup *lookup, const char *name, float *out)
 {
     float *value;
-    const struct vkmoe_view view = vkmoe_lookup_find(lookup, name, 0, NULL)
+    const struct vkmoe_view view = name && vkmoe_lookup_find(lookup, name, 0, NULL)
         ? vkmoe_lookup_vector(lookup, name, 1)
         : (struct vkmoe_view){ 0 };
     if (!view.data || lookup->status != VKMOE_OK)

@@ -143,7 +143,7 @@ static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpo
         return VKMOE_OK;
     TRY_RETURN(upload_rms_norm(n, &extras.attention_post_norm, &block->attention_post_norm));
     TRY_RETURN(upload_rms_norm(n, &extras.post_norm, &block->post_norm));
-    if (block->dense)
+    if (!extras.experts_pre_norm.data)
         return VKMOE_OK;
     TRY_RETURN(upload_rms_norm(n, &extras.dense_post_norm, &block->dense_post_norm));
     TRY_RETURN(upload_rms_norm(n, &extras.experts_pre_norm, &block->experts_pre_norm));

@@ -98,6 +98,12 @@ MODELS = {
             "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
             "full_attention": {"rope_type": "proportional", "rope_theta": 1000.0,
                                "partial_rotary_factor": 0.5}}}),
+    # One block dense, the last one without a window or RoPE, embeddings that are multiplied.
+    "afmoe": ("Afmoe", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 8, "intermediate_size": 12, "moe_intermediate_size": 8,
+        "num_hidden_layers": 4, "num_dense_layers": 1, "num_experts": 4, "num_experts_per_tok": 2,
+        "num_shared_experts": 1, "route_scale": 1.5, "sliding_window": 6, "mup_enabled": True,
+        "max_position_embeddings": 256}),
 }
 
 

@@ -22,6 +22,7 @@ static const struct architecture {
     bool pairs; // rows of queries and keys are reordered, so that what RoPE pairs are neighbours
     bool granite, own_inner;
     bool unit_norms; // of queries and keys, without tensors
+    bool gate_keys;  // which say how the gate computes
     bool deepseek;   // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
     bool name_only; // files of it are not made here
@@ -37,6 +38,7 @@ static const struct architecture {
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
     { "deepseek_v2", "deepseek2", .name_only = true },
     { "gemma4", "gemma4", .name_only = true }, // gguf_gemma4.c
+    { "afmoe", "afmoe", .own_inner = true, .gate_keys = true },
     { "qwen2_moe", "qwen2moe", .name_only = true },
     { "glm4_moe", "glm4moe", .name_only = true },
     { "dots1", "dots1", .name_only = true },
@@ -116,10 +118,19 @@ static void write_rope(struct converter *c, const struct vkmoe_rope *rope, uint3
     gguf_key_bool(&c->parts[0], key, !rope->exact_range);
 }
 
-static void write_latent_keys(
-    struct converter *c, const struct vkmoe_attention_params *p, const struct vkmoe_moe_params *moe)
+static void write_gate_keys(struct converter *c, const struct vkmoe_router_params *router)
 {
     char key[64];
+    write_u32(c, "expert_gating_func", 2);
+    write_u32(c, "expert_group_count", router->groups.count);
+    write_u32(c, "expert_group_used_count", router->groups.kept);
+    write_f32(c, "expert_weights_scale", (double)router->scale);
+    snprintf(key, sizeof key, "%s.expert_weights_norm", c->architecture->name);
+    gguf_key_bool(&c->parts[0], key, true);
+}
+
+static void write_latent_keys(struct converter *c, const struct vkmoe_attention_params *p)
+{
     const struct vkmoe_latent *l = &p->latent;
     const uint32_t query_size = l->key_size + p->head_size - l->rank;
     // What the scale has beside the root: m^2, with m = 1 + yarn_log_multiplier ln factor.
@@ -135,12 +146,6 @@ static void write_latent_keys(
         write_u32(c, "attention.value_length_mla", l->value_size);
     }
     write_f32(c, "rope.scaling.yarn_log_multiplier", (m - 1.0) / log((double)p->rope.factor));
-    write_u32(c, "expert_gating_func", 2);
-    write_u32(c, "expert_group_count", moe->router.groups.count);
-    write_u32(c, "expert_group_used_count", moe->router.groups.kept);
-    write_f32(c, "expert_weights_scale", (double)moe->router.scale);
-    snprintf(key, sizeof key, "%s.expert_weights_norm", c->architecture->name);
-    gguf_key_bool(&c->parts[0], key, true);
 }
 
 static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
@@ -161,7 +166,9 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
     for (size_t i = 0; i < (c->architecture->deepseek ? count - 3 : count); i++)
         write_u32(c, numbers[i].key, numbers[i].value);
     if (c->architecture->deepseek)
-        write_latent_keys(c, attention, moe);
+        write_latent_keys(c, attention);
+    if (c->architecture->deepseek || c->architecture->gate_keys)
+        write_gate_keys(c, &moe->router);
     if (c->architecture->own_inner)
         write_u32(c, "expert_feed_forward_length", moe->inner);
     write_f32(c, "attention.layer_norm_rms_epsilon", (double)frame->norm_epsilon);
@@ -281,6 +288,7 @@ static void write_attention(struct converter *c, const struct vkmoe_attention_pa
     write_view(c, "attn_output.weight", &p->output.matrices[0], p->hidden, all);
     write_view(c, "attn_output.bias", &p->output.bias, 1, p->hidden);
     write_view(c, "attn_sinks.weight", &p->sinks, 1, p->heads);
+    write_view(c, "attn_gate.weight", &p->gate.matrix, all, p->hidden);
     if (c->architecture->unit_norms)
         return;
     write_view(c, "attn_q_norm.weight", &p->query.norm, 1, p->norm.wide ? all : p->head_size);
@@ -436,6 +444,7 @@ static bool write_block(
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) }, dense = moe;
     struct vkmoe_view norms[2], biases[2];
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
     const struct vkmoe_block block = { .index = c->block };
     struct vkmoe_block sparse = block; // the next one with experts
     const char *experts_norm = c->architecture->experts_norm;
@@ -446,12 +455,15 @@ static bool write_block(
         || vkmoe_checkpoint_get_moe(checkpoint, sparse, &moe) != VKMOE_OK
         || (is_dense && vkmoe_checkpoint_get_mlp(checkpoint, block, &dense) != VKMOE_OK)
         || vkmoe_checkpoint_get_norms(checkpoint, block, &norms[0], &norms[1]) != VKMOE_OK
-        || vkmoe_checkpoint_get_norm_biases(checkpoint, block, &biases[0], &biases[1]) != VKMOE_OK)
+        || vkmoe_checkpoint_get_norm_biases(checkpoint, block, &biases[0], &biases[1]) != VKMOE_OK
+        || vkmoe_checkpoint_get_extras(checkpoint, block, &extras) != VKMOE_OK)
         return false;
     if (c->block == 0) {
         write_keys(c, frame, &attention, &moe);
         write_divisors(c, &attention);
     }
+    write_view(c, "post_attention_norm.weight", &extras.attention_post_norm, 1, frame->hidden);
+    write_view(c, "post_ffw_norm.weight", &extras.post_norm, 1, frame->hidden);
     write_view(c, "attn_norm.weight", &norms[0], 1, frame->hidden);
     write_view(c, "attn_norm.bias", &biases[0], 1, frame->hidden);
     write_view(c, "ffn_norm.bias", &biases[1], 1, frame->hidden);

@@ -187,6 +187,11 @@ static void fill_attention(const struct source *s, const struct whole_family *fa
         a->patterns[i] =
             (struct vkmoe_pattern){ .left = family->expert_windows ? family->expert_windows[i]
                                                                    : family->windows[block] };
+    if (family->has & HAS_HEAD_GATE)
+        a->gate = random_array(s, "gate", width * d, in, 0.0);
+    a->gate_wide = a->gate;
+    if (family->has & HAS_WINDOW_ROPE && !family->windows[block])
+        a->rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_NONE };
     if (family->chunk)
         fill_llama4(family->chunk, block + 1 == family->blocks, a);
 }
@@ -240,6 +245,10 @@ static void fill_block(const struct source *s, const struct whole_family *family
     if (family->has & HAS_NORM_BIASES) {
         block->attention_norm_bias = random_array(s, "attention norm bias", d, 0.3, 0.0);
         block->experts_norm_bias = random_array(s, "experts norm bias", d, 0.3, 0.0);
+    }
+    if (family->has & HAS_POST_NORMS) {
+        block->attention_post_norm = random_array(s, "attention post norm", d, 0.3, 1.0);
+        block->post_norm = random_array(s, "post norm", d, 0.3, 1.0);
     }
     fill_attention(s, family, index, &block->attention);
     fill_experts(s, family, dense, &block->experts);
@@ -381,7 +390,11 @@ static void add_decoder_only(
         const struct whole_checkpoint_block *block = &c->blocks[b];
         snprintf(file->prefix, sizeof file->prefix, "model.layers.%u.", b);
         whole_add(file, "input_layernorm.weight", block->attention_norm, SHAPE(c->hidden));
-        whole_add(file, "post_attention_layernorm.weight", block->experts_norm, SHAPE(c->hidden));
+        const char *behind = "post_attention_layernorm.weight";
+        whole_add(file, block->post_norm ? "pre_mlp_layernorm.weight" : behind, block->experts_norm,
+            SHAPE(c->hidden));
+        whole_add(file, behind, block->attention_post_norm, SHAPE(c->hidden));
+        whole_add(file, "post_mlp_layernorm.weight", block->post_norm, SHAPE(c->hidden));
         whole_add(file, "input_layernorm.bias", block->attention_norm_bias, SHAPE(c->hidden));
         whole_add(
             file, "post_attention_layernorm.bias", block->experts_norm_bias, SHAPE(c->hidden));
@@ -459,12 +472,12 @@ void whole_checkpoint_finish(struct whole_checkpoint *checkpoint)
         struct whole_checkpoint_block *block = b < WHOLE_CHECKPOINT_MAX_BLOCKS
             ? &checkpoint->blocks[b]
             : &checkpoint->encoder[b - WHOLE_CHECKPOINT_MAX_BLOCKS];
-        free(block->attention_norm);
-        free(block->cross_norm);
+        double *const norms[] = { block->attention_norm, block->cross_norm, block->experts_norm,
+            block->attention_post_norm, block->post_norm, block->attention_norm_bias,
+            block->experts_norm_bias };
+        for (size_t i = 0; i < COUNT(norms); i++)
+            free(norms[i]);
         reference_attention_finish(&block->cross);
-        free(block->experts_norm);
-        free(block->attention_norm_bias);
-        free(block->experts_norm_bias);
         reference_attention_finish(&block->attention);
         reference_layer_finish(&block->experts);
     }

@@ -27,6 +27,7 @@ struct whole_checkpoint_block {
     struct reference_attention cross;
     double *experts_norm;                            // [hidden]
     double *attention_norm_bias, *experts_norm_bias; // [hidden]; NULL: there are none
+    double *attention_post_norm, *post_norm;         // likewise
     struct reference_layer experts;                  // of a dense block one, SUPPLIED_WEIGHTED
 };
 

@@ -326,6 +326,25 @@ static const struct whole_family families[] = {
         DENSE(4, 2, 12, .norm_wide = true, .norm_epsilon = 1e-6, SCALED_ROPE(5e6f, .size = 8)),
         SILU_EXPERTS(24, 8, 3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true),
         WRITTEN_BY(whole_write_dense_attention, whole_write_minimax)),
+    // Norms on both sides, gates of what heads attend to; each fourth block has neither a window
+    // nor RoPE
+    MODEL("afmoe", "afmoe", 32,
+        "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":4,\"num_dense_layers\":1,\"num_experts\":8,"
+        "\"num_experts_per_tok\":3,\"num_shared_experts\":1,\"n_group\":1,\"topk_group\":1,"
+        "\"num_expert_groups\":1,\"num_limited_groups\":1,\"score_func\":\"sigmoid\","
+        "\"route_norm\":true,\"route_scale\":2.826,\"global_attn_every_n_layers\":4,"
+        "\"sliding_window\":5,\"mup_enabled\":true,\"num_attention_heads\":4,"
+        "\"num_key_value_heads\":2,\"head_dim\":12,\"rope_theta\":10000,\"rope_scaling\":null,"
+        "\"max_position_embeddings\":131072,\"rms_norm_eps\":1e-5,\"eos_token_id\":3",
+        STORED(VKMOE_DTYPE_BF16, 4), .moe = { "-xxx" }, .windows = { 5, 5, 5, 0 },
+        .has = HAS_NORMS | HAS_CORRECTION_BIAS | HAS_POST_NORMS | HAS_HEAD_GATE | HAS_WINDOW_ROPE,
+        FRAME(40, 1e-5, 1e-5, .embedding_scale = 6.324555320336759, .max_positions = 131072,
+            .end_tokens = { 3 }, .end_token_count = 1),
+        DENSE(4, 2, 12, .norm_epsilon = 1e-5, ROPE(1e4f)),
+        SILU_EXPERTS(24, 8, 3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true,
+            .renormalize_epsilon = 1e-20, .scale = 2.826, .shared_inner = 24),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_afmoe)),
     // Queries, keys and values fused, an embedding of another name
     MODEL("bailing_moe", "bailing_moe", 32,
         "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":24,"

@@ -42,7 +42,10 @@ enum {
     HAS_TOKEN_GATE = 1 << 9,   // of the shared expert
     HAS_NORM_BIASES = 1 << 10, // of all norms, which are LayerNorms
     HAS_HEAD_BIAS = 1 << 11,
-    HAS_LONG_ROPE = 1 << 12, // divisors as whole_short_factor[] and whole_long_factor[]
+    HAS_LONG_ROPE = 1 << 12,   // divisors as whole_short_factor[] and whole_long_factor[]
+    HAS_POST_NORMS = 1 << 13,  // behind attention and network
+    HAS_HEAD_GATE = 1 << 14,   // of each element
+    HAS_WINDOW_ROPE = 1 << 15, // blocks without a window have no RoPE
 };
 
 // Writers of attention and experts. whole_writers.c
@@ -53,7 +56,7 @@ attention_writer whole_write_latent_attention, whole_write_routed_attention;
 attention_writer whole_write_llama4_attention;
 experts_writer whole_write_mixtral, whole_write_minimax, whole_write_qwen, whole_write_deepseek;
 experts_writer whole_write_ernie, whole_write_bailing, whole_write_granite, whole_write_jetmoe;
-experts_writer whole_write_gpt_oss, whole_write_hunyuan, whole_write_llama4;
+experts_writer whole_write_gpt_oss, whole_write_hunyuan, whole_write_llama4, whole_write_afmoe;
 
 struct whole_family {
     const char *name, *config;

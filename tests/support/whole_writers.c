@@ -26,6 +26,7 @@ void whole_write_dense_attention(struct file *file, const struct reference_atten
     whole_add(file, after ? "self_attn.key_layernorm.weight" : "self_attn.k_norm.weight",
         a->key_norm, SHAPE(a->norm_wide ? kv_width : a->head_size));
     whole_add(file, "self_attn.sinks", a->sinks, SHAPE(a->heads));
+    whole_add(file, "self_attn.gate_proj.weight", a->gate, SHAPE(width, a->hidden));
 }
 
 // Queries, keys and values in one matrix, as Ling has them.
@@ -147,6 +148,16 @@ void whole_write_hunyuan(struct file *file, const struct reference_layer *l)
     whole_add(file, "mlp.gate.wg.weight", l->router, SHAPE(l->experts, l->hidden));
     write_separate(file, l, GATE_UP_DOWN("mlp.experts.%u"));
     write_shared(file, l, GATE_UP_DOWN("mlp.shared_mlp"));
+}
+
+void whole_write_afmoe(struct file *file, const struct reference_layer *l)
+{
+    if (write_dense(file, l))
+        return;
+    whole_add(file, "mlp.router.gate.weight", l->router, SHAPE(l->experts, l->hidden));
+    whole_add(file, "mlp.expert_bias", l->correction_bias, SHAPE(l->experts));
+    write_separate(file, l, GATE_UP_DOWN("mlp.experts.%u"));
+    write_shared(file, l, GATE_UP_DOWN("mlp.shared_experts"));
 }
 
 // With a dense network in some blocks.

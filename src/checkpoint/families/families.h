@@ -122,6 +122,13 @@
 #define BIASES(parent) INPUT_BIASES(parent), .projection_bias = parent ".o_proj.bias"
 #define NORMS(parent) .query_norm = parent ".q_norm.weight", .key_norm = parent ".k_norm.weight"
 
+// Norms before and behind both attention and network, whose norm before is called after it.
+#define SANDWICH_NORMS(network) \
+    .attention_norm = "input_layernorm.weight", \
+    .attention_post_norm = "post_attention_layernorm.weight", \
+    .experts_norm = "pre_" network "_layernorm.weight", \
+    .post_norm = "post_" network "_layernorm.weight"
+
 // Where a decoder-only model's parts are: the same alternatives as those of its blocks. The
 // head is beside the model, not in it.
 #define PART(name) \

@@ -95,7 +95,7 @@ static void adjust_attention(const struct whole_source *source, struct vkmoe_blo
 
 WHOLE(whole, HEADS(8, 4, 256), TEXT(262144, 131072, 1, 1e-6), .tied = true,
     .bias = { "attention_bias", false }, .window = WINDOW_5_OF_6, .window_preset = 512,
-    .embedding_root = true, .logits_cap_key = "final_logit_softcapping",
+    .embedding_root = { NULL, 1 }, .logits_cap_key = "final_logit_softcapping",
     .expect = { "use_double_wide_mlp=false" },
     .names = { { MATRICES("self_attn"), BIASES("self_attn"), NORMS("self_attn"),
         .attention_norm = "input_layernorm.weight",
