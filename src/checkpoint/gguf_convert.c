@@ -169,7 +169,8 @@ static void add_experts(struct gguf_converter *c, const struct vkmoe_moe_params 
     const uint32_t e = p->experts;
     add_matrix(c, GGUF_ROUTER, &p->router.weight, e, p->hidden);
     add_vector(c, GGUF_ROUTER_BIAS, &p->router.bias, e);
-    add_vector(c, GGUF_CORRECTION_BIAS, &p->router.correction_bias, e);
+    add_vector(c, c->target.bare_bias ? GGUF_OLD_CORRECTION_BIAS : GGUF_CORRECTION_BIAS,
+        &p->router.correction_bias, e);
     if (c->target.extras) {
         add_fused_experts(c, p);
     } else {

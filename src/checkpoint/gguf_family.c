@@ -40,6 +40,7 @@ enum ways {
     SHARED_BY_KEY = 2, // shared experts are of the width that a key says, times their count
     HAS_INTERVAL = 4,  // a key must say that every so-manieth block has experts
     FIXED_CHUNKS = 8,  // chunks and what goes with them are as Llama 4 was published
+    BARE_BIAS = 16,    // the bias that selects has no suffix
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -75,12 +76,14 @@ static const struct architecture architectures[] = {
     { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
         BIT(LATENT) | BIT(LATENT_NORM), BEST_GROUPS, "deepseek_v2" },
     { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
-        BIT(POST_ATTENTION_NORM) },
+        BIT(POST_ATTENTION_NORM), 0, "solar_open" },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL, 0, HAS_INTERVAL },
     { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "afmoe", "afmoe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
         NEEDS_NORMS | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM) | BIT(POST_NORM) },
+    { "exaone-moe", "exaone_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
+    { "hy_v3", "hy_v3", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS, BARE_BIAS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, 0,
         SHARED_BY_KEY },
@@ -174,6 +177,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .has_interval = found->ways & HAS_INTERVAL,
         .extras = extras,
         .fixed_chunks = found->ways & FIXED_CHUNKS,
+        .bare_bias = found->ways & BARE_BIAS,
         .best_groups = found->ways & BEST_GROUPS };
     return true;
 }

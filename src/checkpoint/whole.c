@@ -213,6 +213,9 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
         read_rope(source, params);
     if (whole->latent.is_latent)
         read_latent_rope(source, params);
+    if (whole->window_rope && vkmoe_setting_is_null(settings, "sliding_window"))
+        vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
+            "sliding_window is null, which does not say which blocks have RoPE");
     if (whole->window_rope && !vkmoe_whole_is_sliding(source, block, false))
         params->rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_NONE };
     *traits = (struct traits){ .bias = vkmoe_whole_has(source, &whole->bias),

@@ -3,10 +3,7 @@
 
 static void write_afmoe(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
-    family_add_router(w, f, prefix, l, "mlp.router.gate.weight");
-    family_add_correction(w, f, prefix, l, "mlp.expert_bias");
-    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("mlp.experts.%u"));
-    family_add_shared(w, f, prefix, l, GATE_UP_DOWN("mlp.shared_experts"));
+    family_write_expert_bias(w, f, prefix, l, GATE_UP_DOWN("mlp.shared_experts"));
 }
 
 FAMILY_MODELS(afmoe,
@@ -17,5 +14,4 @@ FAMILY_MODELS(afmoe,
         "\"num_expert_groups\":1,\"num_limited_groups\":1,\"score_func\":\"sigmoid\","
         "\"route_norm\":true,\"route_scale\":2.826",
         V3_MODEL(write_afmoe, STORED(VKMOE_DTYPE_BF16, 1, 2, "-xx"),
-            SILU_LAYER(40, 24, 12, 3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true,
-                .renormalize_epsilon = 1e-20, .scale = 2.826, .shared_inner = 48))));
+            V3_LAYER(40, 24, 12, 3, .scale = 2.826, .shared_inner = 48))));

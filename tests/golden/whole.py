@@ -102,7 +102,21 @@ MODELS = {
     "afmoe": ("Afmoe", "ForCausalLM", {
         **ENDS, **HEADS, "head_dim": 8, "intermediate_size": 12, "moe_intermediate_size": 8,
         "num_hidden_layers": 4, "num_dense_layers": 1, "num_experts": 4, "num_experts_per_tok": 2,
-        "num_shared_experts": 1, "route_scale": 1.5, "sliding_window": 6, "mup_enabled": True,
+        "num_shared_experts": 1, "route_scale": 1.5, "route_norm": True, "score_func": "sigmoid",
+        "sliding_window": 6, "mup_enabled": True, "max_position_embeddings": 256}),
+    # Experts in groups, a block without a window in the middle.
+    "exaone_moe": ("ExaoneMoe", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 8, "intermediate_size": 12, "moe_intermediate_size": 8,
+        "num_hidden_layers": 3, "num_experts": 4, "num_experts_per_tok": 2, "n_group": 2,
+        "num_shared_experts": 1, "sliding_window": 6, "max_position_embeddings": 256,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+    "solar_open": ("SolarOpen", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 10, "moe_intermediate_size": 8, "num_hidden_layers": 2,
+        "n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 2,
+        "routed_scaling_factor": 1.5, "attention_bias": True, "max_position_embeddings": 256}),
+    "hy_v3": ("HYV3", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 8, "intermediate_size": 12, "moe_intermediate_size": 8,
+        "num_hidden_layers": 2, "num_experts": 4, "num_experts_per_tok": 2,
         "max_position_embeddings": 256}),
 }
 

@@ -152,6 +152,15 @@ void family_write_corrected(
     family_add_shared(w, f, prefix, l, GATE_UP_DOWN("mlp.shared_experts"));
 }
 
+void family_write_expert_bias(struct writer *w, family_t *f, const char *prefix, layer_t *l,
+    const char *gate, const char *up, const char *down)
+{
+    family_add_router(w, f, prefix, l, "mlp.router.gate.weight");
+    family_add_correction(w, f, prefix, l, "mlp.expert_bias");
+    family_add_experts(w, f, prefix, l, GATE_UP_DOWN("mlp.experts.%u"));
+    family_add_shared(w, f, prefix, l, gate, up, down);
+}
+
 void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l)
 {
     family_write_corrected(w, f, prefix, l, "mlp.gate.e_score_correction_bias");

@@ -103,6 +103,9 @@ void family_write_qwen(struct writer *w, family_t *f, const char *prefix, layer_
 void family_write_deepseek(struct writer *w, family_t *f, const char *prefix, layer_t *l);
 void family_write_corrected(
     struct writer *w, family_t *f, const char *prefix, layer_t *l, const char *correction);
+// AFMoE and Hunyuan 3, with the names of the shared expert.
+void family_write_expert_bias(struct writer *w, family_t *f, const char *prefix, layer_t *l,
+    const char *gate, const char *up, const char *down);
 void family_write_granite(struct writer *w, family_t *f, const char *prefix, layer_t *l);
 
 #endif

@@ -342,8 +342,7 @@ static const struct whole_family families[] = {
         FRAME(40, 1e-5, 1e-5, .embedding_scale = 6.324555320336759, .max_positions = 131072,
             .end_tokens = { 3 }, .end_token_count = 1),
         DENSE(4, 2, 12, .norm_epsilon = 1e-5, ROPE(1e4f)),
-        SILU_EXPERTS(24, 8, 3, .score = VKMOE_SCORE_SIGMOID, .renormalize = true,
-            .renormalize_epsilon = 1e-20, .scale = 2.826, .shared_inner = 24),
+        SILU_EXPERTS(24, 8, 3, V3_GATE, .scale = 2.826, .shared_inner = 24),
         WRITTEN_BY(whole_write_dense_attention, whole_write_afmoe)),
     // Queries, keys and values fused, an embedding of another name
     MODEL("bailing_moe", "bailing_moe", 32,
