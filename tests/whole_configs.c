@@ -145,6 +145,8 @@ static const struct value_case value_cases[] = {
     { "kimi-k2", "deepseek_v3", "\"deepseek_v3\"", "\"kimi_k2\"", .scale = 0.4190065386983081 },
     { "glm-4.7-flash", "deepseek_v3", "\"deepseek_v3\"", "\"glm4_moe_lite\"",
         .scale = 0.4190065386983081 },
+    { "glm-4.5v", "glm4_moe", "\"glm4_moe\"", "\"glm4v_moe_text\",\"rms_norm_eps\":1e-5",
+        .rope = { HALF, .base = 1e6f, .size = 6 }, .max_positions = 4096 },
     { "latent-scores-as-they-are", "deepseek_v3", "\"mscale\":1.0,\"mscale_all_dim\":1.0,", "",
         .scale = 0.22360679774997896 },
     { "latent-halves", "deepseek_v3", "\"attention_bias\":false", "\"rope_interleave\":false",

@@ -61,6 +61,8 @@ const struct error_case error_cases[] = {
         "\"num_attention_heads\":4,\"num_key_value_heads\":2",
         "\"num_attention_heads\":65536,\"num_key_value_heads\":65536,\"head_dim\":21846", ATTENTION,
         INVALID, "65536 heads of 21846 elements are too many" },
+    { "glm-4.5v-presets", "glm4_moe", "\"glm4_moe\"", "\"glm4v_moe_text\"", ATTENTION, UNSUPPORTED,
+        "not its presets: needs rms_norm_eps" },
     { "afmoe-window-null", CHANGED("afmoe", "sliding_window", "5", "null"), ATTENTION, UNSUPPORTED,
         "sliding_window is null" },
     { "afmoe-every-zeroth", CHANGED("afmoe", "global_attn_every_n_layers", "4", "0"), ATTENTION,
