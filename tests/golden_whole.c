@@ -193,8 +193,6 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "gemma4", "logits" },
         { "afmoe", "logits" },
         { "exaone_moe", "logits" },
-        { "solar_open", "logits" },
-        { "hy_v3", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))

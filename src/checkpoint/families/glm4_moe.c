@@ -8,13 +8,16 @@ WHOLE(whole, HEADS(96, 8, 0), TEXT(151552, 131072, -1, 1e-5),
 
 // The positions of a text's tokens are the same in all sections of RoPE; the classes differ in
 // some presets.
-#define SAME_ATTENTION \
-    .whole = "num_attention_heads num_key_value_heads attention_bias max_position_embeddings " \
-             "vocab_size rms_norm_eps rope_theta|rope_parameters"
+#define GLM4V(name) \
+    { \
+        name, DENSE_FIRST, \
+            .whole = "num_attention_heads num_key_value_heads attention_bias vocab_size " \
+                     "max_position_embeddings rms_norm_eps rope_theta|rope_parameters" \
+    }
 
 static const struct alias aliases[] = {
-    { "glm4v_moe", DENSE_FIRST, SAME_ATTENTION },
-    { "glm4v_moe_text", DENSE_FIRST, SAME_ATTENTION },
+    GLM4V("glm4v_moe"),
+    GLM4V("glm4v_moe_text"),
     { "glm_moe_dsa", DENSE_FIRST },
     { NULL },
 };

@@ -1,0 +1,84 @@
+// golden_host.c - whole models in double precision, as the loader has them, against the logits that
+// Hugging Face transformers makes with them: families whose kernels other tests run, of which
+// golden/whole.py wrote models for what is read. golden_whole.c has others, on a device.
+#include <stdlib.h>
+
+#include <vkmoe/model.h>
+
+#include "check.h"
+#include "cli/npy.h"
+#include "compare.h"
+#include "network_reference.h"
+#include "tap.h"
+
+#define LOGITS_TOLERANCE 1e-4 // transformers computes in f32
+
+// free() its data in any case.
+static bool read_npy(
+    const char *name, const char *file, enum vkmoe_npy_dtype dtype, struct vkmoe_npy *npy)
+{
+    char path[1024];
+    snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s/%s.npy", name, file);
+    const bool ok = vkmoe_npy_read(path, NULL, npy) == VKMOE_OK && npy->dtype == dtype;
+    if (!ok)
+        tap_note("%s is not what is expected", path);
+    return ok;
+}
+
+// The text at once. With LongRoPE all of it is rotated as its length wants.
+static double *compute(const struct reference_network *network, const uint32_t *ids, uint32_t count)
+{
+    struct reference_memory memory;
+    uint32_t *positions = allocate(count, sizeof *positions);
+    double *logits = allocate((size_t)count * network->vocabulary, sizeof *logits);
+    for (uint32_t i = 0; i < count; i++)
+        positions[i] = i;
+    reference_memory_init(&memory, network, 1, count, VKMOE_DTYPE_F32);
+    for (uint32_t b = 0; b < network->block_count; b++)
+        memory.blocks[b].longest = count;
+    reference_network_forward(network, count, ids, positions, NULL, &memory, logits, NULL, NULL);
+    reference_memory_finish(&memory);
+    free(positions);
+    return logits;
+}
+
+static bool check(const char *name)
+{
+    char path[1024];
+    struct vkmoe_npy ids = { 0 }, recorded = { 0 };
+    struct reference_network network = { 0 };
+    vkmoe_checkpoint *model = NULL;
+    double *logits = NULL;
+    snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", name);
+    bool ok = read_npy(name, "ids", VKMOE_NPY_I32, &ids)
+        && read_npy(name, "logits", VKMOE_NPY_F32, &recorded)
+        && vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK
+        && reference_network_from(model, &network)
+        && recorded.elements == ids.elements * network.vocabulary;
+    if (ok) {
+        logits = compute(&network, ids.data, (uint32_t)ids.elements);
+        const struct compare_result result = compare_floats(
+            name, logits, recorded.data, recorded.elements, network.vocabulary, LOGITS_TOLERANCE);
+        tap_note("error %.2g of rms", result.error);
+        ok = result.ok;
+    }
+    reference_network_finish(&network);
+    vkmoe_checkpoint_destroy(&model);
+    free(logits);
+    free(ids.data);
+    free(recorded.data);
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = { "deepseek_v2", "deepseek_v3", "dots1", "ernie4_5_moe",
+        "glm4_moe", "granitemoeshared", "hunyuan_v1_moe", "hy_v3", "minimax_m2", "phimoe",
+        "qwen2_moe", "solar_open" };
+    struct tap tap;
+    if (!tap_begin(&tap, argc, argv))
+        return 2;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        TAP_TEST(&tap, names[i], check(names[i]));
+    return tap_end(&tap);
+}
