@@ -100,7 +100,7 @@ static bool init(const struct change *change)
 // names here are of the same patterns without it.
 static bool test_expected(void)
 {
-    static const char *const names[TOOLS_BYTE_NAMES] = { "llama-bpe", "grok-2", "gpt-4o",
+    static const char *const names[TOOLS_BYTE_NAMES] = { "llama-bpe", "solar-open", "gpt-4o",
         "deepseek-v3", "gpt-2", "refact" };
     for (size_t i = 0; i < TOOLS_BYTE_NAMES; i++) {
         CHECK(read_vocabulary(tools_bpe_names[i]));
@@ -162,6 +162,8 @@ static const struct cut {
     { "deepseek-coder", "Hi (there) 123\n", "Hi| (|there|)| |1|2|3|\n|" },
     { "kimi-k2", "ab\u4f60\u597dCd  \u4f60 1234/\n/",
         "ab|\u4f60\u597d|Cd| | |\u4f60| |123|4|/\n|/|" },
+    { "afmoe", "ab  1234567 12\u4f60a.Cd x\n", "ab|  |1|234|567| |12|\u4f60|a|.Cd| x|\n|" },
+    { "exaone-moe", "Hi the re 12a/\n\nb", "Hi the re| |1|2|a|/\n|\n|b|" },
     { "bailingmoe2", "don't 12 a\n\nb", "don|'t| |1|2| a|\n\n|b|" },
 };
 

@@ -50,6 +50,17 @@
     "\\x{ff21}-\\x{ff3a}\\x{ff41}-\\x{ff5a}\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}" \
     "\\x{104d8}-\\x{104fb}\\x{10c80}-\\x{10cb2}\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}" \
     "\\x{1e900}-\\x{1e943}"
+// Words that a mark may precede, as DeepSeek-V3 and after it others have them.
+#define MARKED_WORDS \
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|" \
+    "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" BLANKS
+// Digits in threes from the right: what is left of a number goes first. llama.cpp leaves what
+// stands before a number in one piece with that, so that of two blanks each is a piece there.
+#define THOUSANDS "(?<!\\p{N})\\p{N}{1,2}(?=(?:\\p{N}{3})++(?!\\p{N}))|\\p{N}{1,3}"
+#define SOUTH_EAST_ASIA \
+    "[\\x{4e00}-\\x{9fff}\\x{3400}-\\x{4dbf}\\x{8c48}-\\x{d7ff}\\x{e000}-\\x{faff}" \
+    "\\x{3040}-\\x{30ff}\\x{ff65}-\\x{ff9f}\\x{2f00}-\\x{2fdf}\\x{e40}-\\x{eff}" \
+    "\\x{1780}-\\x{17ff}\\x{1000}-\\x{109f}\\x{1100}-\\x{11ff}]+"
 #define EAST_ASIA "[\\x{800}-\\x{9fa5}\\x{ac00}-\\x{d7ff}]+"
 
 static const struct gguf_split splits[] = {
@@ -57,7 +68,7 @@ static const struct gguf_split splits[] = {
     { "olmo", .gpt2 = true, .nfc = true },
     { "refact starcoder smollm exaone", .patterns = { "\\p{N}" }, .gpt2 = true },
     { "qwen2", .patterns = { QWEN2 }, .nfc = true },
-    { "deepseek-r1-qwen megrez hunyuan grok-2", .patterns = { QWEN2 } },
+    { "deepseek-r1-qwen megrez hunyuan grok-2 solar-open", .patterns = { QWEN2 } },
     { "qwen35",
         .patterns = { ENDINGS
             "|" BEFORE "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" BLANKS },
@@ -70,9 +81,8 @@ static const struct gguf_split splits[] = {
     { "tekken", .patterns = { CASED_WORDS("") "\\p{N}|" PATHS BLANKS }, .ignore_merges = true,
         .begin = true },
     { "deepseek-v3 hunyuan-dense joyai-llm hy_v4",
-        .patterns = { "\\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
-            "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|"
-            "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|" BLANKS } },
+        .patterns = { "\\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", MARKED_WORDS } },
+    { "afmoe", .patterns = { THOUSANDS, SOUTH_EAST_ASIA, MARKED_WORDS } },
     { "deepseek-llm",
         .patterns = { "[\\r\\n]", "\\s?[" CASED_LETTERS "]+",
             "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}"
@@ -81,6 +91,11 @@ static const struct gguf_split splits[] = {
     { "deepseek-coder",
         .patterns = { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", EAST_ASIA, "\\p{N}" } },
     { "kimi-k2", .patterns = { "\\p{Han}+|" NO_HAN_WORDS "\\p{N}{1,3}|" SIGNS BLANKS } },
+    { "exaone-moe", // letters with single blanks between them are one piece
+        .patterns = { ENDINGS
+            "|" BEFORE
+            "\\p{L}\\p{M}*+(?: ?\\p{L}\\p{M}*+)*+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|"
+            "\\s*[\\r\\n]|\\s+(?!\\S)|\\s+" } },
     { "bailingmoe bailingmoe2 llada-moe",
         .patterns = { "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}|"
                       " ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+" } },
