@@ -42,14 +42,16 @@ static double *compute(const struct reference_network *network, const uint32_t *
     return logits;
 }
 
-static bool check(const char *name)
+// `file` has the model, as another program converted it; NULL: the folder with the logits.
+static bool check(const char *name, const char *file)
 {
     char path[1024];
     struct vkmoe_npy ids = { 0 }, recorded = { 0 };
     struct reference_network network = { 0 };
     vkmoe_checkpoint *model = NULL;
     double *logits = NULL;
-    snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", name);
+    snprintf(
+        path, sizeof path, "%s/%s", file ? VKMOE_TEST_GGUF : VKMOE_TEST_GOLDEN, file ? file : name);
     bool ok = read_npy(name, "ids", VKMOE_NPY_I32, &ids)
         && read_npy(name, "logits", VKMOE_NPY_F32, &recorded)
         && vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK
@@ -73,12 +75,13 @@ static bool check(const char *name)
 int main(int argc, char **argv)
 {
     static const char *const names[] = { "deepseek_v2", "deepseek_v3", "dots1", "ernie4_5_moe",
-        "glm4_moe", "granitemoeshared", "hunyuan_v1_moe", "hy_v3", "minimax_m2", "phimoe",
+        "glm4_moe", "granitemoeshared", "hunyuan_v1_moe", "hy_v3", "mellum", "minimax_m2", "phimoe",
         "qwen2_moe", "solar_open" };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        TAP_TEST(&tap, names[i], check(names[i]));
+        TAP_TEST(&tap, names[i], check(names[i], NULL));
+    TAP_TEST(&tap, "mellum-gguf", check("mellum", "mellum-f32/model.gguf"));
     return tap_end(&tap);
 }

@@ -63,6 +63,7 @@ static const struct architecture architectures[] = {
     { "qwen2moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL,
         NEEDS_BIASES | NEEDS_SHARED },
     { "qwen3moe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
+    { "mellum", "mellum", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "qwen3vlmoe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "qwen3next", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
     { "qwen35moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },

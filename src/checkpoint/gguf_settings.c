@@ -8,10 +8,10 @@
 #include "base/log.h"
 
 enum {
-    MAX_ADDED = 36,
+    MAX_ADDED = 37,
     MAX_SCALING = 24, // and what else objects have
     MAX_ENDS = 4,
-    SPARE = MAX_SCALING + MAX_ENDS + 2 * MAX_BLOCKS, // for what is in lists and objects
+    SPARE = 2 * MAX_SCALING + MAX_ENDS + 2 * MAX_BLOCKS, // for what is in lists and objects
 };
 
 // The settings as they grow.
@@ -428,12 +428,36 @@ static void add_scaling(struct writer *w)
         (struct value){ .kind = VALUE_OBJECT, .count = scaling.count, .items = items });
 }
 
+// Of Mellum only blocks without a window have the scaling; the others have a base of their own.
+static void add_mellum(struct writer *w)
+{
+    struct value *scaling = find(w, "rope_scaling");
+    const struct value *bases[] = { find(w, "rope.freq_base"), find(w, "rope.freq_base_swa") };
+    const uint32_t count = scaling ? scaling->count : 0;
+    struct value *full = take_values(w, count + 1), *sliding = take_values(w, 1);
+    struct value *kinds = take_values(w, 2);
+    for (uint32_t i = 0; i < count; i++)
+        full[i] = scaling->items[i];
+    full[count] = bases[0] ? *bases[0] : number(1e4);
+    sliding[0] = bases[1] ? *bases[1] : full[count];
+    full[count].name = sliding[0].name = "rope_theta";
+    kinds[0] = object(full, count + 1);
+    kinds[0].name = "full_attention";
+    kinds[1] = object(sliding, 1);
+    kinds[1].name = "sliding_attention";
+    if (scaling)
+        *scaling = (struct value){ .name = scaling->name, .kind = VALUE_NULL };
+    add(w, "rope_parameters", object(kinds, 2));
+}
+
 static void add_rope(struct writer *w)
 {
     const struct value *base = find(w, "rope.freq_base");
     if (base)
         add(w, "rope_theta", *base);
     add_scaling(w);
+    if (w->own->name && strcmp(w->own->name, "mellum") == 0)
+        add_mellum(w);
 }
 
 // ------------------------------------------------------------------------------ all

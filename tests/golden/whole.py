@@ -167,6 +167,17 @@ MODELS = {
         **ENDS, **HEADS, "intermediate_size": 12, "moe_intermediate_size": 8,
         "shared_expert_intermediate_size": 12, "num_hidden_layers": 2, "num_experts": 6,
         "num_experts_per_tok": 3}),
+    # RoPE of two kinds, one of them scaled.
+    "mellum": ("Mellum", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 8, "moe_intermediate_size": 8, "num_hidden_layers": 3,
+        "num_experts": 4, "num_experts_per_tok": 2, "sliding_window": 6,
+        "max_position_embeddings": 256,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            "full_attention": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0,
+                               "original_max_position_embeddings": 64, "beta_fast": 32,
+                               "beta_slow": 1}}}),
     "granitemoeshared": ("GraniteMoeShared", "ForCausalLM", {
         **ENDS, **HEADS, **GRANITE, "intermediate_size": 8, "shared_intermediate_size": 16,
         "num_hidden_layers": 2, "num_local_experts": 4, "num_experts_per_tok": 2}),
