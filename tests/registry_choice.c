@@ -23,6 +23,7 @@ static bool is_compiled(const char *name)
 static bool decoding_choice(void)
 {
     const uint32_t card = NEED_gpu | NEED_int64 | NEED_shuffle | NEED_integer_dot;
+    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads | NEED_lanes_8 | NEED_shuffle;
     const struct {
         uint32_t needs;
         enum vkmoe_dtype dtype;
@@ -40,6 +41,11 @@ static bool decoding_choice(void)
         { card & ~(uint32_t)NEED_shuffle, VKMOE_DTYPE_Q8_0, true, "plain" },
         { card & ~(uint32_t)NEED_integer_dot, VKMOE_DTYPE_Q8_0, true, "plain" },
         { card & ~(uint32_t)NEED_gpu, VKMOE_DTYPE_Q8_0, true, "plain" },
+        { lavapipe_26, VKMOE_DTYPE_BF16, false, "columns" },
+        { lavapipe_26, VKMOE_DTYPE_Q8_0, false, "broadcast" },
+        { lavapipe_26, VKMOE_DTYPE_Q4_K, true, "narrow_columns" },
+        { lavapipe_26, VKMOE_DTYPE_Q5_K, true, "narrow_broadcast" },
+        { lavapipe_26 & ~(uint32_t)NEED_lanes_8, VKMOE_DTYPE_BF16, false, "broadcast" },
     };
     bool ok = true;
     for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {

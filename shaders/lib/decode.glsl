@@ -8,7 +8,8 @@
 // workgroup's slice in the nearest cache, and a loop over one token has no branches. (Four tokens
 // in one loop, of which one was live, took 1.7 times as long on lavapipe 26.1, f16.)
 //
-// With INTEGER_DOT what is multiplied are integers, see decode_integer.glsl.
+// With INTEGER_DOT what is multiplied are integers, see decode_integer.glsl; with COLUMNS lanes own
+// columns, see decode_columns.glsl.
 #ifndef DECODE_GLSL
 #define DECODE_GLSL
 
@@ -67,6 +68,8 @@ uint block_of(product p, uint b)
 
 #ifdef INTEGER_DOT
 #include "lib/decode_integer.glsl"
+#elif defined(COLUMNS)
+#include "lib/decode_columns.glsl"
 #else
 
 unit load_x(product p, uint t, unit_at at)

@@ -54,7 +54,7 @@ const struct variant *vkmoe_experts_decode_form(const struct experts *e, enum ke
 // take one token, and at times half the rows of a workgroup that a form names.
 static bool has_few_registers(const struct experts *e)
 {
-    return e->device->least_subgroup_size < 32;
+    return !e->device->is_cpu && e->device->least_subgroup_size < 32;
 }
 
 // Of matrix rows, for a workgroup. Sums over slots and bits of a second kind take registers, too.
