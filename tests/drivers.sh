@@ -91,6 +91,7 @@ use_card() {
         die "$1: the layer is not built; ninja -C build builds it"
     VK_DRIVER_FILES=$(find_lavapipe) || exit
     export VK_DRIVER_FILES VK_ICD_FILENAMES=$VK_DRIVER_FILES VK_LAYER_PATH=$layers VKMOE_DISCRETE=$1
+    export GALLIVM_PERF=nopt  # LLVM's optimizer is no part of a card, and takes a sixth of the time
     if [ "${TEST_VALIDATION-}" = none ]; then
         # Not VK_INSTANCE_LAYERS, by which tests know that validation is wanted.
         export VK_LOADER_LAYERS_ENABLE=$name
