@@ -54,14 +54,12 @@ layout(local_size_x = TILE_LANES) in;
 #define WIDE 1
 #include "lib/gemm_staged_body.glsl"
 #else
-#if defined(TOKENS_IN_LANES)
-#include "lib/gemm_tokens.glsl"
-#else
 #define BODY gemm_most
 #define ROWS TILE_ROWS
 #include "lib/gemm_rows.glsl"
 #undef BODY
 #undef ROWS
+#if !defined(BROADCAST) // which makes fewer of TILE_ROWS as well
 #define BODY gemm_8
 #define ROWS 8
 #include "lib/gemm_rows.glsl"
@@ -107,16 +105,13 @@ void main()
 #else
     if (t.rows <= 2)
         gemm_2(t);
-#if defined(TOKENS_IN_LANES)
-    else
-        gemm_tokens(t);
-#else
+#if !defined(BROADCAST)
     else if (t.rows <= 4)
         gemm_4(t);
     else if (t.rows <= 8)
         gemm_8(t);
+#endif
     else
         gemm_most(t);
-#endif
 #endif
 }

@@ -31,6 +31,7 @@ SPEC(17, GEMM_FAST, 0)      // 1: x is rounded to f16
 // Direct: so many matrices from table[experts] on, one for each head; source and result have a row
 // for each token and head.
 SPEC(18, GEMM_HEADS, 0)
+SPEC(19, GEMM_STEP, 1) // units at a time, see lib/gemm_steps.glsl: 1, 2 or 4, and units a multiple
 
 struct experts_gemm_push {
     ADDRESS(U32) plan;      // in  see group_tokens.h

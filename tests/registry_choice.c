@@ -107,8 +107,8 @@ bool registry_choice(void)
     } rows[] = {
         { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
         { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
-        { lavapipe_26, f32, 4096, "experts_gemm_tokens_in_lanes_int64", { 8, 4, 8 } },
-        { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 4, 8 } },
+        { lavapipe_26, f32, 4096, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
+        { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
         { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
         { NEED_gpu, f16, 32, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
         { NEED_gpu, f16, 33, "experts_gemm_shared_tile", { 64, 8, 128 } },
@@ -130,7 +130,7 @@ bool registry_choice(void)
         { xe_hpg, f16, 21, MATRIX("8x8"), { 16, 32, 16 } },
         { xe_hpg, f16, 21, MATRIX("8x8_fast"), { 32, 32, 16 }, true },
         { lavapipe_26 | NEED_matrix_8x8, f16, 21, "experts_gemm_rows_broadcast_int64",
-            { 16, 4, 8 } },
+            { 16, 2, 8 } },
         // What is unpacked for matrix units may leave no room for a code book.
         { rdna, VKMOE_DTYPE_IQ1_S, 20, "experts_gemm_narrow_tile_32_int64", { 32, 8, 128 }, false,
             (40 << 10) - 1 },

@@ -14,6 +14,9 @@ void BODY(tile t)
         source[i] = source_row(t, i) * pc.source_stride;
     [[unroll]] for (uint n = 0; n < ROWS * BLOCKS; n++)
         sums[n] = 0.0;
+#ifdef BROADCAST
+#include "lib/gemm_steps.glsl"
+#else
     uint u = 0;
     do {
         unit m[BLOCKS];
@@ -25,6 +28,7 @@ void BODY(tile t)
                 sums[i * BLOCKS + b] = dot_unit(m[b], x, sums[i * BLOCKS + b]);
         }
     } while (++u < pc.units);
+#endif
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         if (i >= t.rows)
             break;

@@ -15,8 +15,8 @@
 // Kernels work on blocks of 8 rows, halves of a strip, and on units of 8 columns. Where gate and
 // up projection are one matrix, their strips take turns.
 //
-// In any product lanes own rows of one operand and share the other, which is read at addresses
-// that they share. Mostly they own matrix rows; in gemm_tokens.glsl they own token rows.
+// In any product lanes own rows of the matrix; token rows are read at addresses that they
+// share.
 //
 // BROADCAST (8 lanes): what lanes own is read at shared addresses too, all eight rows of it,
 // and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast
@@ -173,12 +173,6 @@ unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 unit load_weight_at(uint type, U32x4 base, uint units, uint block, unit_at at, uint r)
 {
     return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, at);
-}
-
-// The same where all lanes have the same `r`.
-unit load_shared_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
-{
-    return unpack(type, weight_rows(false, base, block % 2, r), block / 2, units, unit_at(i, 0, 0));
 }
 
 // Blocks of rows whose results meet: of the pair, the block that is returned and the one

@@ -203,9 +203,9 @@ enum vkmoe_status vkmoe_experts_direct(
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
 
-// How a form for matrix units is cut on this device: sets its constants beside those set before,
-// which are GEMM_PACKED and GEMM_FAST. Rows of x have so many columns; those of the matrix,
-// `units`.
+// How a form of experts_gemm is cut on this device: sets its constants beside those set before, of
+// which it reads GEMM_TYPE, GEMM_PACKED and GEMM_FAST. Rows of x have so many columns; those of the
+// matrix, `units`.
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec);
 

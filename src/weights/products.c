@@ -380,6 +380,10 @@ static struct experts_gemm_push sorted_push(const struct experts *e, const struc
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec)
 {
+    if (form->needs & NEED_uniform_loads)
+        spec[GEMM_STEP] = units % 4 == 0 ? 4 : units % 2 == 0 ? 2 : 1;
+    if (!(form->needs & NEED_ANY_MATRIX))
+        return;
     const struct matrix_units *matrices = &device->matrix_units;
     const struct format *format = vkmoe_format((enum vkmoe_dtype)spec[GEMM_TYPE]);
     const bool even = div_up(units, 2) % 2 == 0 || format->elements % 32 == 0;
@@ -400,10 +404,9 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     d->spec[GEMM_PACKED] = rows_are_packed(push->source, push->source_columns, push->source_stride);
     d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4)
         && is_packed(push->result, push->result_columns, 4);
-    if (form->needs & NEED_ANY_MATRIX) {
+    if (form->needs & NEED_ANY_MATRIX)
         d->spec[GEMM_FAST] = e->fast;
-        vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
-    }
+    vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
     d->push = push;
     return stream_run(stream, d);
 }

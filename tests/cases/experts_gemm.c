@@ -365,7 +365,9 @@ static void fill(struct kernel_io *io)
             c->shared_gated, dtype_of(c, io->variant));
     add_source(io, m);
     io_add_table(io, MAX(c->experts, c->heads));
-    m->first_tile = MIN(c->first_tile, (c->rows - 1) / (m->tile_blocks * 8));
+    // Blocks of two strips belong together.
+    const uint32_t together = m->tile_blocks < 4 ? 4 / m->tile_blocks : 1;
+    m->first_tile = MIN(c->first_tile, (c->rows - 1) / (together * m->tile_blocks * 8)) * together;
     m->result_columns = padded(c, c->rows);
     m->shared_columns = padded(c, c->shared_rows);
     io_add(io, "result", ROLE_OUT,
@@ -460,8 +462,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_TO_PAIRS] = c->sharers > 0;
     spec[GEMM_FAST] = is_fast(c, io->variant);
     spec[GEMM_HEADS] = c->heads;
-    if (io->variant->needs & NEED_ANY_MATRIX)
-        vkmoe_gemm_cut(io->device, io->variant, push->units, push->source_columns, spec);
+    vkmoe_gemm_cut(io->device, io->variant, push->units, push->source_columns, spec);
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
