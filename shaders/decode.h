@@ -33,6 +33,8 @@ SPEC(22, DECODE_HEADS, 0)
 SPEC(23, DECODE_HEAD_STRIDE, 0)
 // Nibbles: bytes that are not negative and signed ones in one product are an instruction.
 SPEC(24, DECODE_MIXED, 0)
+// With that, q4_K: its scales are multiplied as integers.
+SPEC(25, DECODE_WHOLE, 0)
 
 // up: with more than one token, tokens * k is at most this.
 #define DECODE_MAX_PAIRS 128

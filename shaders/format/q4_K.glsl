@@ -49,15 +49,18 @@ uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
     return n % 2 == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
 }
 
-// As scales_6(), of a turn's four runs or two: d and dmin, a word of scales and one of minimums.
+// As scales_6(), of a turn's four runs or two: d and dmin, a word of scales and one of minimums; of
+// four also the scales of those in lower nibbles, 16 times as much.
 uvec4 spread_scales_q4_K(uint at_once, uvec4 chunk, uint turn)
 {
     const uint at = at_once == 4 ? 0 : turn % 2 * 16;
     const uint is_late = (at_once == 4 ? turn : turn / 2) % 2;
     const uint high = is_late != 0 ? 0x30303030u : 0x3f3f3f3fu, low = is_late * 0x0f0f0f0fu;
     const uvec2 early = chunk.yz >> at + 2 * is_late, late = chunk.ww >> uvec2(at, at + 4);
-    if (at_once == 4)
-        return uvec4(chunk.x, (early & high) | (late & low), 0);
+    if (at_once == 4) {
+        const uvec2 spread = (early & high) | (late & low);
+        return uvec4(chunk.x, spread, (spread.x & 0x003f003fu) << 4);
+    }
     // The same; Intel's compiler sees that this is a choice by bits, one instruction.
     return uvec4(chunk.x, (early & high) | (late & low & ~high), 0);
 }

@@ -22,7 +22,7 @@ void multiply_blocks(product p, uint blocks, uint first)
         // Clamped, not guarded, as in load_row_at().
         const uint block = min(first + n, blocks - 1);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            x[t * AT_ONCE + n] = load_x(p, t, block);
+            x[t * AT_ONCE + n] = load_x(p, t, block, 0);
             add_squares(p, t, first + n);
         }
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)

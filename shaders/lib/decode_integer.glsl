@@ -39,6 +39,7 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 #define ROUND 12582912.0 // 1.5 * 2^23: has no bits below 1; as bits 0x4b400000
 #define HALF_0 (ROUND + 32896.0)   // 0x8080
 #define HALF_1 (HALF_0 - 19264.0)  // 0x4b40
+#define SUM_OF_BITS (2 * (0x4b408080u + 0x4b403540u)) // two of each
 
 #define INFINITE 0x7f800000u // as bits, above which are NaNs
 #define NOT_A_NUMBER 0x7fc00000u
@@ -65,15 +66,16 @@ void find_sources(product p)
         sources[t] = further(U32x4(uvec2(p.source)), operands[t] * 4);
 }
 
-// This lane's 4 columns of block `block`.
-vec4 load_x(product p, uint t, uint block)
+// This lane's 4 columns of the block `ahead` after `block`: a constant is part of the load.
+vec4 load_x(product p, uint t, uint block, uint ahead)
 {
     const uint r = gl_LocalInvocationIndex % 8;
     vec4 x;
     if (p.packed)
-        return uintBitsToFloat(load_u32x4_at(U32x4(sources[t]), block * (BLOCK * 4) + r * 16, 0));
+        return uintBitsToFloat(
+            load_u32x4_at(U32x4(sources[t]), block * (BLOCK * 4) + r * 16, ahead * (BLOCK * 4)));
     [[unroll]] for (uint i = 0; i < 4; i++)
-        x[i] = load_f32(F32(sources[t]), block * BLOCK + r * 4 + i);
+        x[i] = load_f32(F32(sources[t]), (block + ahead) * BLOCK + r * 4 + i);
     return x;
 }
 
@@ -87,8 +89,9 @@ void add_squares(product p, uint t, uint block)
 }
 
 // This lane's columns of a block of x as integers, high and low bytes, what these add up to (a NaN
-// if any of them is one), and the block's scale: a NaN if any of them is one or is infinite.
-struct cut_x { uint high, low; float sum, scale; };
+// if any of them is one), and the block's scale: a NaN if any of them is one or is infinite. As an
+// integer the sum is of what a NaN has for bits, see LARGEST_SUM.
+struct cut_x { uint high, low; float sum; int whole_sum; float scale; };
 
 // The largest of what 8 lanes have, as an integer, of which a NaN is the largest.
 uint largest_of(vec4 x)
@@ -117,8 +120,10 @@ cut_x cut_by(vec4 x, float factor)
     const uvec4 v = floatBitsToUint(rounded);
     const uint even = (v.z << 16) + v.x, odd = (v.w << 16) + v.y;
     precise const vec2 sums = rounded.xy + (rounded.zw - (HALF_0 + HALF_1)); // without error
+    const int whole_sum = int(v.x + v.y + v.z + v.w - SUM_OF_BITS);
     return cut_x(((even >> 8 & 0xff00ffu) | (odd & 0xff00ff00u)) ^ 0x80808080u,
-        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u, sums.x + sums.y, 0.0);
+        ((even & 0xff00ffu) | (odd << 8 & 0xff00ff00u)) ^ 0x80808080u, sums.x + sums.y, whole_sum,
+        0.0);
 }
 
 cut_x cut(vec4 x)

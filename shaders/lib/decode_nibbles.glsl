@@ -10,6 +10,9 @@
 #define DECODE_NIBBLES_GLSL
 
 #define IS(name) (DECODE_TYPE == DTYPE_##name)
+// Four runs of q4_K with their scales, in integers as far as it goes: conversions are slow on some
+// cards, and take an instruction more for a byte of a word.
+#define WHOLE(at_once) (DECODE_WHOLE != 0 && IS(Q4_K) && (at_once) == 4)
 
 struct nibble_rows { uvec2 strip; uint side; };
 nibble_rows weights[DECODE_BLOCKS];
@@ -52,8 +55,8 @@ uint block_of_pair(uint at_once, uint pair, uint n)
 
 // A turn's blocks of x as they are multiplied: their scale and their sums, of two blocks those of
 // four quarters or, where scales are for 32 columns, in place of them .x and .z. With a NaN in x
-// there is one in the sums.
-struct x_pair { float scale; vec4 sums; };
+// there is one in the sums, or if those are integers it is the scale.
+struct x_pair { float scale; vec4 sums; ivec4 whole_sums; };
 
 // Hands over block n of it.
 vec2 hand_over(uint n, vec4 x, float factor)
@@ -67,6 +70,26 @@ vec2 hand_over(uint n, vec4 x, float factor)
     if (!IS(Q6_K))
         return vec2(sum + other, 0.0);
     return mix(vec2(other, sum), vec2(sum, other), bvec2(gl_LocalInvocationIndex % 8 < 4));
+}
+
+// Of 64 columns and more. With a NaN among them the bits add up to what is beyond it, if NaNs are
+// such as devices make: with all of the fraction set, or its first bit alone.
+#define LARGEST_SUM (1 << 21)
+
+x_pair hand_over_whole_runs(uint first, cut_range range)
+{
+    ivec4 sums;
+    [[unroll]] for (uint n = 0; n < 4; n++) {
+        const cut_x own = cut_by(held_x[first + n], range.factor);
+        share(first + n, own);
+        sums[n] = own.whole_sum;
+    }
+    sums += subgroupQuadSwapHorizontal(sums);
+    sums += subgroupQuadSwapVertical(sums);
+    sums += subgroupShuffleXor(sums, 4);
+    const uvec2 positive = uvec2(sums.xy + sums.zw + LARGEST_SUM);
+    const bool are_numbers = (positive.x | positive.y) < 2 * LARGEST_SUM;
+    return x_pair(mix(uintBitsToFloat(NOT_A_NUMBER), range.scale, are_numbers), vec4(0.0), sums);
 }
 
 // The largest of a lane's columns, but for NaNs, which are in the sums.
@@ -83,7 +106,10 @@ x_pair hand_over_all(uint at_once, uint first, bool counts)
     vec4 sums = vec4(0.0);
     [[unroll]] for (uint n = 1; n < at_once; n++)
         largest = max(largest, largest_number(held_x[first + n]));
-    const cut_range range = range_of(floatBitsToUint(largest));
+    cut_range range = range_of(floatBitsToUint(largest));
+    range.scale = mix(0.0, range.scale, counts);
+    if (WHOLE(at_once))
+        return hand_over_whole_runs(first, range);
     [[unroll]] for (uint n = 0; n < at_once; n++) {
         const vec2 halves = hand_over(first + n, held_x[first + n], range.factor);
         if (at_once == 4) {
@@ -93,7 +119,7 @@ x_pair hand_over_all(uint at_once, uint first, bool counts)
             sums[2 * n + 1] = halves.y;
         }
     }
-    return x_pair(mix(0.0, range.scale, counts), sums);
+    return x_pair(range.scale, sums, ivec4(0));
 }
 
 int dot_weights(uint w, uint x)
@@ -135,8 +161,31 @@ void dot_halves(uint pair, uint n, uint side, uint at)
 // Of each row the products with the same as in x_pair.
 vec4 row_products[DECODE_BLOCKS];
 
+// Of each row: four runs with their scales, 16 times as much.
+ivec2 whole_products[DECODE_BLOCKS];
+
+int byte_at(uint bytes, uint n)
+{
+    return int(bytes >> 8 * n & 0xff);
+}
+
+// No sum is beyond 4 * 32 * 128 * 240 * 63, 2^28.
+void take_whole_products(uint n, bool upper)
+{
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
+        const uvec4 scales = held[b].scales;
+        const int scale = upper ? byte_at(scales.y, n) : int(scales.w >> 8 * n & 0xffff);
+        whole_products[b] += scale * dots[b];
+        dots[b] = ivec2(0);
+    }
+}
+
 void take_products(uint at_once, uint n, bool upper)
 {
+    if (WHOLE(at_once)) {
+        take_whole_products(n, upper);
+        return;
+    }
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
         row_products[b][n] = float(dots[b].x * 256 + dots[b].y);
         if (at_once == 2 && upper)
@@ -148,7 +197,7 @@ void take_products(uint at_once, uint n, bool upper)
 void dot_pair(uint at_once, uint pair, uint at)
 {
     [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-        dots[b] = ivec2(0);
+        dots[b] = whole_products[b] = ivec2(0);
     [[unroll]] for (uint n = 0; n < at_once; n++) {
         [[unroll]] for (uint side = 0; side < 2; side++) {
             dot_halves(pair, n, side, at + n);
@@ -176,9 +225,25 @@ float add_4_runs(uvec4 scales, vec4 products, x_pair x, float sum)
     return fma(x.scale, fma(d.x, product, -d.y * offset), sum);
 }
 
-// `sum` and the product of a row of a turn with x.
-float add_product(uint at_once, nibbles w, uint pair, vec4 products, x_pair x, float sum)
+// The same in integers, of the rows of block b.
+float add_4_whole_runs(uint b, x_pair x, float sum)
 {
+    const uvec4 scales = held[b].scales;
+    const vec2 products = vec2(whole_products[b]), d = unpackHalf2x16(scales.x);
+    const float product = OF_UPPER * fma(products.x, 256.0, products.y);
+    int offset = 0; // up to 4 * 2^20 * 63
+    [[unroll]] for (uint n = 0; n < 4; n++)
+        offset += byte_at(scales.z, n) * x.whole_sums[n];
+    return fma(x.scale, fma(d.x, product, -d.y * float(offset)), sum);
+}
+
+// `sum` and the product of a row of block b with x, of a turn.
+float add_product(uint at_once, uint b, uint pair, x_pair x, float sum)
+{
+    const nibbles w = held[b];
+    const vec4 products = row_products[b];
+    if (WHOLE(at_once))
+        return add_4_whole_runs(b, x, sum);
     if (IS(Q4_K) && at_once == 4)
         return add_4_runs(w.scales, products, x, sum);
     if (IS(Q4_K)) {
@@ -206,8 +271,10 @@ void multiply_pair(uint at_once, product p, uint blocks, uint pair)
     const uint there = min(pair, (blocks + at_once - 1) / at_once - 1);
     [[unroll]] for (uint i = 0; i < DECODE_TOGETHER * at_once; i++) {
         const uint t = i / at_once, n = i % at_once;
-        const uint block = block_of_pair(at_once, there, n);
-        held_x[i] = load_x(p, t, IS(Q4_0) ? min(block, blocks - 1) : block);
+        if (IS(Q4_0))
+            held_x[i] = load_x(p, t, min(there * 2 + n, blocks - 1), 0);
+        else
+            held_x[i] = load_x(p, t, block_of_pair(at_once, there, 0), IS(Q6_K) ? 2 * n : n);
         if (IS(Q4_0) && block_of_pair(at_once, pair, n) >= blocks)
             held_x[i] = vec4(0.0);
         add_squares(p, t, block_of_pair(at_once, pair, n));
@@ -225,7 +292,7 @@ void multiply_pair(uint at_once, product p, uint blocks, uint pair)
         dot_pair(at_once, there, at_once * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
             const uint i = t * DECODE_BLOCKS + b;
-            sums[i] = add_product(at_once, held[b], there, row_products[b], shared_x[t], sums[i]);
+            sums[i] = add_product(at_once, b, there, shared_x[t], sums[i]);
         }
     }
 }

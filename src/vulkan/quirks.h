@@ -14,6 +14,8 @@ enum quirk {
     QUIRK_MATRICES_SPILL = 1 << 2,
     // A lane has 128 registers or fewer, whichever way its device is asked.
     QUIRK_FEW_REGISTERS = 1 << 3,
+    // Integers become floats in more instructions, or slower ones, than it takes to multiply them.
+    QUIRK_SLOW_CONVERSIONS = 1 << 4,
 };
 
 // A mask of enum quirk. `version` is the driver's, as those of Mesa have it.

@@ -124,6 +124,8 @@ static struct dispatch decode_dispatch(
             [DECODE_TOGETHER] = together,
             [DECODE_TYPE] = e->dtype,
             [DECODE_MIXED] = integers && e->device->mixed_dot,
+            [DECODE_WHOLE] = integers && e->device->mixed_dot
+                && e->device->quirks & QUIRK_SLOW_CONVERSIONS,
         },
     };
 }
@@ -132,7 +134,7 @@ static struct dispatch decode_dispatch(
 static void set_format(struct dispatch *d, struct dispatch other)
 {
     static const uint32_t constants[] = { DECODE_LANES, DECODE_BLOCKS, DECODE_UNROLL, DECODE_SLOTS,
-        DECODE_TOGETHER, DECODE_TYPE, DECODE_MIXED };
+        DECODE_TOGETHER, DECODE_TYPE, DECODE_MIXED, DECODE_WHOLE };
     d->variant = other.variant;
     for (size_t i = 0; i < ARRAY_SIZE(constants); i++)
         d->spec[constants[i]] = other.spec[constants[i]];

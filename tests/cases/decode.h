@@ -40,7 +40,7 @@ struct decode_case {
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
     { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 4, 2, 2, 1, 2 },
     { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 },
-    { 64, 4, 1, 8, 2, 1 }
+    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }
 };
 enum { // masks of shapes
     GPU_1 = 1,
@@ -52,6 +52,7 @@ enum { // masks of shapes
     GPU_8 = 64,
     GPU_3 = 128,
     GPU_16 = 256,         // units a lane, in nibbles
+    WHOLE_16 = 512,       // likewise, and scales as integers
     ONE = GPU_1 | CPU_1,  // one token at once
     SOME = GPU_4 | CPU_8, // several
     ALL = 255,
@@ -61,9 +62,9 @@ enum { // masks of shapes
 // What both specialise alike.
 #define DECODE_SPEC(c, s) \
     [DECODE_LANES] = (s)->lanes, [DECODE_BLOCKS] = (s)->blocks, [DECODE_TYPE] = (c)->dtype, \
-    [DECODE_MIXED] = (s)->lanes < 256, [DECODE_BIAS] = (c)->biased, \
-    [DECODE_WEIGHT_INPUT] = (c)->weight_input, [DECODE_RESIDUAL] = (c)->residual != 0.0f, \
-    [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
+    [DECODE_MIXED] = (s)->lanes < 256, [DECODE_WHOLE] = (s)->lanes == 32 && (s)->unroll == 8, \
+    [DECODE_BIAS] = (c)->biased, [DECODE_WEIGHT_INPUT] = (c)->weight_input, \
+    [DECODE_RESIDUAL] = (c)->residual != 0.0f, [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
 
 // From results that are expected in an output to what is there where they are added to `before`,
 // and expects that times `next_weight` in "weighted".
