@@ -104,6 +104,56 @@ void multiply_unit(product p, unit_at at)
     }
 }
 
+// In types without blocks of columns, addresses that a loop over fours begins with, in bytes from
+// the matrix and from x: of the lane's row of each block of rows, and of each row of x, both from
+// the unit on that is the lane's of a four. Not every compiler finds that these do not change.
+#if defined(BROADCAST) || defined(NARROW)
+void find_addresses(product p, uint first) { }
+unit load_found_block(product p, uint b, unit_at at) { return load_block(p, b, at); }
+unit load_found_x(product p, uint t, unit_at at) { return load_x(p, t, at); }
+#else
+#define FINDS_ADDRESSES (DECODE_TYPE != DTYPE_Q8_0)
+uint blocks_at[DECODE_BLOCKS], rows_at[DECODE_TOGETHER];
+
+void find_addresses(product p, uint first)
+{
+    const uint size = DECODE_TYPE == DTYPE_F32 ? 1 : 2; // units of a record, which has 32 bytes
+    const uint r = gl_LocalInvocationIndex % 8;
+    if (!FINDS_ADDRESSES)
+        return;
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
+        const uint block = block_of(p, b);
+        const uint record = block / 2 * ((p.units + size - 1) / size) + first / size;
+        blocks_at[b] = record * 512 + block % 2 * 256 + r * 32 + first % size * (32 / size);
+    }
+    [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++)
+        rows_at[t] = operands[t] * 4 + first * 32;
+}
+
+unit load_found_block(product p, uint b, unit_at at)
+{
+    const uint four = DECODE_TYPE == DTYPE_F32 ? 2048 : 1024; // bytes
+    const uint from = blocks_at[b] + at.fours * four, ahead = at.ahead * four;
+    if (!FINDS_ADDRESSES)
+        return load_block(p, b, at);
+    const uvec4 bits = load_u32x4_at(p.matrix, from, ahead);
+    if (DECODE_TYPE == DTYPE_F32)
+        return unit(
+            uintBitsToFloat(bits), uintBitsToFloat(load_u32x4_at(p.matrix, from, ahead + 16)));
+    return DECODE_TYPE == DTYPE_F16 ? unit_of_f16(bits) : unit_of_bf16(bits);
+}
+
+unit load_found_x(product p, uint t, unit_at at)
+{
+    if (!FINDS_ADDRESSES || !p.packed)
+        return load_x(p, t, at);
+    U32x4 x = U32x4(uvec2(p.source));
+    const uint from = rows_at[t] + at.fours * 128, ahead = at.ahead * 128;
+    return unit(uintBitsToFloat(load_u32x4_at(x, from, ahead)),
+        uintBitsToFloat(load_u32x4_at(x, from, ahead + 16)));
+}
+#endif
+
 // Those of units at, at + `ahead`, ..., DECODE_UNROLL of them; all are loaded before the first is
 // multiplied.
 void multiply_units(product p, unit_at at, uint ahead)
@@ -112,17 +162,17 @@ void multiply_units(product p, unit_at at, uint ahead)
     float raw[DECODE_UNROLL];
     [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
         at.ahead = n * ahead;
-        first[n] = load_x(p, 0, at);
+        first[n] = load_found_x(p, 0, at);
         raw[n] = load_raw_x(p, 0, at);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            m[n * DECODE_BLOCKS + b] = load_block(p, b, at);
+            m[n * DECODE_BLOCKS + b] = load_found_block(p, b, at);
     }
     [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
         at.ahead = n * ahead;
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             unit x = first[n];
             if (t > 0)
-                x = load_x(p, t, at);
+                x = load_found_x(p, t, at);
             add_square(t, t > 0 ? load_raw_x(p, t, at) : raw[n]);
             [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
                 sums[t * DECODE_BLOCKS + b] =
@@ -141,6 +191,7 @@ void multiply(product p, uint c, uint step)
         const uint turn = DECODE_UNROLL * step; // units of all lanes
         uint fours = c / 4 * DECODE_UNROLL;
         uint end = turn;
+        find_addresses(p, c % 4);
         if (end <= p.units) do { // not a `for`, see address.glsl
             multiply_units(p, unit_at(c % 4, fours, 0), 1);
             fours += turn / 4;
