@@ -85,10 +85,16 @@ float scale_for(float top)
     return uintBitsToFloat(uint(clamp(268 - int(exponent), 1, 253)) << 23);
 }
 
+// Intel's compiler moves two f16s once more to make a word of them; AMD's takes the conversion into
+// the operation before.
+#if SM == 8
+#define PACK(x) packHalf2x16(x)
+#else
+#define PACK(x) packFloat2x16(f16vec2(x))
+#endif
 uvec4 to_f16(unit x)
 {
-    return uvec4(packFloat2x16(f16vec2(x.a.xy)), packFloat2x16(f16vec2(x.a.zw)),
-        packFloat2x16(f16vec2(x.b.xy)), packFloat2x16(f16vec2(x.b.zw)));
+    return uvec4(PACK(x.a.xy), PACK(x.a.zw), PACK(x.b.xy), PACK(x.b.zw));
 }
 
 // What f16 holds of x exactly. By its bits, as compilers may take a conversion to f16 and back for
