@@ -175,8 +175,10 @@ void multiply_records(product p, uint record, uint count, uint last)
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
         if (IS(Q4_K))
             load_scales(record * RECORD_BYTES);
-        // Not a constant, or the driver unrolls the loop.
-        const uint pairs = min(PAIRS, (p.units - record * RECORD_UNITS + 7) / 8);
+        // Not a constant, or the driver unrolls the loop. A pair is over 8 units, but
+        // of q6_K every second one begins amid the one before, 4 units after it.
+        const uint left = p.units - record * RECORD_UNITS;
+        const uint pairs = min(PAIRS, (left + (IS(Q6_K) ? 11 : 7)) / 8);
         uint pair = 0;
         do {
             multiply_pair(p, t, record, pair, last);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <vkmoe/moe.h>
 
+#include "weights/format.h"
+
 #include "shaders/decode.h"
 
 struct decode_case {
@@ -40,7 +42,7 @@ struct decode_case {
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
     { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 4, 2, 2, 1, 2 },
     { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 },
-    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }
+    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }, { 8, 2, 1, 1, 1, 1 }
 };
 enum { // masks of shapes
     GPU_1 = 1,
@@ -53,6 +55,7 @@ enum { // masks of shapes
     GPU_3 = 128,
     GPU_16 = 256,         // units a lane, in nibbles
     WHOLE_16 = 512,       // likewise, and scales as integers
+    COLUMNS_1 = 1024,     // a CPU's for blocks whose columns are in lanes
     ONE = GPU_1 | CPU_1,  // one token at once
     SOME = GPU_4 | CPU_8, // several
     ALL = 255,
@@ -100,21 +103,31 @@ static inline void set_tolerance(struct kernel_io *io, const char *name)
     }
 }
 
-// Where lanes own columns, what differs from other forms, mostly as CPUs are given it: compilers
-// take long.
+// Where lanes own columns, what they do differently, mostly cut as on CPUs: compilers take long.
 static inline bool columns_suit(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
-    static const char *const others[] = { "columns-", "norm-and", "heads-1", "q4-k", "q6-k" };
+    static const char *const others[] = { "columns-", "norm-and", "heads-1", "q4-k", "q6-k",
+        "pairs-" };
     bool wanted = test->timed;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         wanted |= !strncmp(test->name, others[i], strlen(others[i]));
+    const bool several = !strcmp(test->name, "q4-k"); // lanes that share a row
     return wanted && shape->together == 1 && shape->tokens == 1
-        && (shape->lanes == 8 || variant->formats & FORMAT_q4_K);
+        && shape->blocks == variant->tile.blocks && (shape->lanes == 8 || several);
 }
 
-// A card's subgroups have 32 lanes, which have to be of one slot; two rows of x for nibbles are
-// what shared memory holds.
+// See has_whole_blocks() of src/weights/products.c.
+static inline bool has_whole_blocks(const struct decode_case *c, const struct variant *variant)
+{
+    const uint32_t elements = vkmoe_format(c->dtype)->elements;
+    return variant->kernel == KERNEL_decode_up
+        ? c->hidden % elements == 0
+        : c->inner % elements == 0 && c->shared_inner % elements == 0;
+}
+
+// For integers, a card's subgroups have 32 lanes, which have to be of one slot, and of nibbles two
+// rows of x are what shared memory holds.
 static inline bool decode_suits(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {
@@ -123,9 +136,11 @@ static inline bool decode_suits(
         return false;
     if (strstr(variant->form, "columns"))
         return columns_suit(test, variant, shape);
-    return !is_integer(variant)
-        || (shape->lanes >= 32 * MAX(shape->slots, 1)
-            && (!variant->tile.blocks || shape->together <= 2));
+    const uint32_t mask = 1u << (shape - shapes);
+    if (!is_integer(variant))
+        return !(mask & (WHOLE_16 | COLUMNS_1));
+    return has_whole_blocks(c, variant) && shape->lanes >= 32 * MAX(shape->slots, 1)
+        && (!variant->tile.blocks || shape->together <= 2);
 }
 
 static inline bool decode_fits(

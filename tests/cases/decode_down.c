@@ -43,8 +43,9 @@ static const struct decode_case cases[] = {
         .residual = 0.75f},
 
     // ------------------------------------------------------------------ formats with blocks
-    CASE("q4-k", .shapes = ONE), SHAPE(4, 2, 8, 40, 256), .dtype = VKMOE_DTYPE_Q4_K},
-    CASE("q6-k", .shapes = GPU_1), SHAPE(4, 2, 8, 40, 768), .dtype = VKMOE_DTYPE_Q6_K},
+    CASE("q4-k", .shapes = ONE | COLUMNS_1), SHAPE(4, 2, 8, 40, 256), .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("q6-k", .shapes = GPU_1 | COLUMNS_1), SHAPE(4, 2, 8, 40, 768), .dtype = VKMOE_DTYPE_Q6_K},
+    CASE("q6-k-192", .shapes = COLUMNS_1), SHAPE(4, 2, 8, 40, 192), .dtype = VKMOE_DTYPE_Q6_K},
     CASE("q5-0", .shapes = ONE), SHAPE(4, 2, 8, 40, 96), .dtype = VKMOE_DTYPE_Q5_0},
     CASE("mxfp4", .shapes = ONE), SHAPE(4, 2, 8, 40, 96), .dtype = VKMOE_DTYPE_MXFP4},
     CASE("iq3-xxs", .shapes = GPU_1, .thorough = true), SHAPE(4, 2, 8, 40, 512),

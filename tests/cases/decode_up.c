@@ -52,7 +52,7 @@ static const struct decode_case cases[] = {
 
     // ------------------------------------------------------------------ formats with blocks
     // Compilers take seconds for each, and embed has every format.
-#define BLOCKS(name, NAME, seldom) CASE(name, .shapes = GPU_1, .thorough = seldom), \
+#define BLOCKS(name, NAME, seldom) CASE(name, .shapes = GPU_1 | COLUMNS_1, .thorough = seldom), \
     SHAPE(3, 2, 4, 512, 24), GATED, .dtype = VKMOE_DTYPE_##NAME}
 #define NARROW(name, NAME) BLOCKS(name, NAME, false)
 #define SELDOM(name, NAME) BLOCKS(name, NAME, true)
@@ -65,6 +65,11 @@ static const struct decode_case cases[] = {
     SELDOM("iq3-s", IQ3_S), SELDOM("iq2-xs", IQ2_XS), SELDOM("iq3-xxs", IQ3_XXS),
     SELDOM("iq2-xxs", IQ2_XXS), SELDOM("iq2-s", IQ2_S), SELDOM("iq1-s", IQ1_S),
     SELDOM("iq1-m", IQ1_M),
+    // ... of which the last is not all used.
+#define PARTLY(name, columns, NAME) CASE(name, .shapes = COLUMNS_1), \
+    SHAPE(3, 2, 4, columns, 24), GATED, .dtype = VKMOE_DTYPE_##NAME}
+    PARTLY("q4-k-320", 320, Q4_K), PARTLY("q6-k-64", 64, Q6_K), PARTLY("q6-k-192", 192, Q6_K),
+    PARTLY("q6-k-320", 320, Q6_K),
 
     // --------------------------------------------- shapes, with the pipelines of mixtral
     CASE("no-token", .shapes = ONE), SHAPE(0, 2, 8, 64, 96), GATED, .shared_inner = 72},

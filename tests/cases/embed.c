@@ -158,7 +158,7 @@ static void reference(struct kernel_io *io)
         const uint32_t id = MIN(ids[t], c->vocabulary - 1);
         for (uint32_t i = 0; i < c->columns; i++)
             x[t * c->columns + i] =
-                float_bits((float)(matrix->weights[0][(size_t)id * c->columns + i] * c->scale));
+                float_bits((float)(matrix->weights[0][(size_t)id * matrix->stride + i] * c->scale));
     }
     if (!c->weighted)
         return;

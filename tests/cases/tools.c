@@ -304,10 +304,10 @@ static void add_packed(struct kernel_io *io, const struct linear *l, uint32_t m)
     const size_t size = packed_size(l->dtype, l->blocks, l->units);
     unsigned char *packed = io_add(io, l->name, ROLE_IN, size / 4, 1)->before;
     for (uint32_t p = 0; p < l->parts; p++) {
-        const double *weights = l->weights[p] + (size_t)m * l->rows * l->columns;
+        const double *weights = l->weights[p] + (size_t)m * l->rows * l->stride;
         for (uint32_t r = 0; r < l->rows; r++)
             pack_row(packed, l->dtype, l->units, packed_row(l, p, r),
-                weights + (size_t)r * l->columns, l->columns);
+                weights + (size_t)r * l->stride, l->columns);
     }
 }
 
@@ -336,6 +336,7 @@ struct linear io_add_linear(struct kernel_io *io, const char *name, const char *
         .distinct = MIN(experts, LINEAR_DISTINCT),
         .rows = rows,
         .columns = columns,
+        .stride = format_width(dtype, columns),
         .parts = gated ? 2 : 1,
         .dtype = dtype,
         .units = div_up(columns, 8),
@@ -343,7 +344,7 @@ struct linear io_add_linear(struct kernel_io *io, const char *name, const char *
     };
     l.blocks = (uint32_t)align_up(div_up(rows, 16) * l.parts * 2, 8);
     struct rng rng = io_rng(io, name);
-    const size_t count = (size_t)l.distinct * rows * columns;
+    const size_t count = (size_t)l.distinct * rows * l.stride;
     for (uint32_t p = 0; p < l.parts; p++) {
         l.weights[p] = io_alloc(io, count, sizeof(double));
         for (size_t i = 0; i < count; i++)
@@ -363,7 +364,7 @@ double linear_row(const struct linear *l, uint32_t part, uint32_t expert, uint32
     if (row >= l->rows)
         return 0.0;
     const double *w =
-        l->weights[part] + ((size_t)(expert % l->distinct) * l->rows + row) * l->columns;
+        l->weights[part] + ((size_t)(expert % l->distinct) * l->rows + row) * l->stride;
     double sum = 0.0;
     for (uint32_t c = 0; c < l->columns; c++)
         sum += w[c] * x[c];

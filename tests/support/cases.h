@@ -220,9 +220,10 @@ uint32_t plan_room(const struct routing *routing, uint32_t tile_rows);
 struct linear {
     const char *name;
     uint32_t experts, distinct, rows, columns; // of one matrix
+    uint32_t stride;                           // columns in whole blocks
     uint32_t parts;                            // 2: gate and up
     enum vkmoe_dtype dtype;
-    double *weights[2];     // [distinct][rows][columns], as rounded
+    double *weights[2];     // [distinct][rows][stride], as rounded
     double *bias[2];        // [experts][rows]; NULL: none
     uint32_t blocks, units; // packed
     uint32_t first_operand;
