@@ -144,9 +144,9 @@ struct vkmoe_log {
 // with instructions for packed bytes, which multiply few rows by weights in Q8_0, Q4_0, Q4_K and
 // Q6_K. Sums are f32 or exact in either case, and elsewhere there is no difference.
 enum vkmoe_precision {
-    // As in f32: errors of a layer stay below 2e-5 of its outputs' rms. Weights in any format but
-    // f32 are multiplied by the matrices, all but f16 as sums of two, which cost three products;
-    // and none as bytes.
+    // As in f32: errors of a layer stay below 2e-5 of its outputs' rms; but with weights in Q4_K
+    // and Q6_K, an infinity can make a NaN. Weights in any format but f32 are multiplied by the
+    // matrices, all but f16 as sums of two, which cost three products; and none as bytes.
     VKMOE_PRECISION_EXACT,
     // What weights multiply is rounded to f16, each row scaled into its range first, and so are
     // weights in all formats but f32, which must be below 65504, and are lost below 6e-8. Of few

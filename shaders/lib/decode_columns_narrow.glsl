@@ -2,8 +2,9 @@
 // 32. A turn takes the two runs that share 32 bytes of each row, of which lane l owns word l; byte
 // k of it has column 4 l + k of both. Nibbles and bytes are not moved to the end of their words
 // before they become floats, but x is multiplied with the power of two that makes up for it. What
-// is subtracted from all weights of a run is multiplied with the sum of x. More than two runs in a
-// turn would be faster by less than they take longer to compile.
+// is subtracted from all weights of a run is multiplied with the sum of x, so that an infinity in x
+// makes a NaN. x below about 2^-102 may be lost: times the power of two it is no normal number.
+// More than two runs in a turn would be faster by less than they take longer to compile.
 #ifndef DECODE_COLUMNS_NARROW_GLSL
 #define DECODE_COLUMNS_NARROW_GLSL
 

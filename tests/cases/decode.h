@@ -87,6 +87,12 @@ static inline bool is_integer(const struct variant *variant)
     return variant->needs & NEED_integer_dot;
 }
 
+// What is subtracted from several weights is multiplied with the sum of x.
+static inline bool sums_x(const struct variant *variant)
+{
+    return is_integer(variant) || !strcmp(variant->form, "narrow_columns");
+}
+
 // In integers whole blocks of 4 units, at times more than one.
 static inline uint32_t decode_unroll(const struct kernel_io *io)
 {
@@ -103,7 +109,8 @@ static inline void set_tolerance(struct kernel_io *io, const char *name)
     }
 }
 
-// Where lanes own columns, what they do differently, mostly cut as on CPUs: compilers take long.
+// Of forms whose lanes own columns, the cases that reach what is theirs alone, mostly cut as for
+// CPUs: compilers take long.
 static inline bool columns_suit(
     const struct kernel_case *test, const struct variant *variant, const struct kernel_shape *shape)
 {

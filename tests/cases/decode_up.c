@@ -106,6 +106,8 @@ static const struct decode_case cases[] = {
     CASE("columns-7", .shapes = ONE | SOME), SHAPE(3, 2, 4, 7, 24), OAI, .shared_inner = 8},
     CASE("columns-9", .shapes = ONE | SOME), SHAPE(3, 2, 4, 9, 24), OAI, .shared_inner = 8},
     CASE("columns-33", .shapes = ONE | SOME), SHAPE(3, 2, 4, 33, 24), OAI, .shared_inner = 8},
+    CASE("columns-45-f16", .shapes = CPU_1), SHAPE(3, 2, 4, 45, 24), OAI, .shared_inner = 8,
+        .dtype = VKMOE_DTYPE_F16},
     CASE("misaligned", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), OAI, .shared_inner = 8,
         .misaligned = true},
     CASE("norm", .shapes = ALL), SHAPE(5, 2, 4, 704, 24), GATED, .shared_inner = 8, .norm = true},
@@ -129,15 +131,17 @@ static const struct decode_case cases[] = {
     // In pairs of blocks, of which the last is a half, or of lanes that have none.
     CASE("pairs-11", .shapes = GPU_1), SHAPE(5, 2, 4, 352, 24), GATED, .shared_inner = 8,
         .dtype = VKMOE_DTYPE_Q4_0, .norm = true},
-    CASE("pairs-12", .shapes = GPU_1 | GPU_2 | GPU_16), SHAPE(5, 2, 4, 768, 40), OAI,
-        .shared_inner = 72, .misaligned = true, .dtype = VKMOE_DTYPE_Q4_K},
-    CASE("pairs-36", .shapes = GPU_1 | GPU_2), SHAPE(2, 2, 4, 2304, 24), GATED,
+    CASE("pairs-12", .shapes = GPU_1 | GPU_2 | GPU_16 | WHOLE_16 | COLUMNS_1),
+        SHAPE(5, 2, 4, 768, 40), OAI, .shared_inner = 72, .misaligned = true,
+        .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("pairs-36", .shapes = GPU_1 | GPU_2 | COLUMNS_1), SHAPE(2, 2, 4, 2304, 24), GATED,
         .shared_inner = 24, .dtype = VKMOE_DTYPE_Q6_K, .norm = true},
-    CASE("pairs-infinite-x", .shapes = GPU_1 | WHOLE_16), SHAPE(3, 0, 0, 512, 0),
+    CASE("pairs-infinite-x", .shapes = GPU_1 | WHOLE_16 | COLUMNS_1), SHAPE(3, 0, 0, 512, 0),
         .shared_inner = 40, .broken = -INFINITY, .activation = VKMOE_ACTIVATION_IDENTITY,
         .dtype = VKMOE_DTYPE_Q4_K},
-    CASE("pairs-nan-x", .shapes = GPU_1 | WHOLE_16), SHAPE(3, 0, 0, 512, 0), .shared_inner = 40,
-        .broken = NAN, .activation = VKMOE_ACTIVATION_IDENTITY, .dtype = VKMOE_DTYPE_Q4_K},
+    CASE("pairs-nan-x", .shapes = GPU_1 | WHOLE_16 | COLUMNS_1), SHAPE(3, 0, 0, 512, 0),
+        .shared_inner = 40, .broken = NAN, .activation = VKMOE_ACTIVATION_IDENTITY,
+        .dtype = VKMOE_DTYPE_Q4_K},
     CASE("part", .shapes = ONE | SOME), SHAPE(3, 2, 4, 64, 24), GATED, .shared_inner = 72,
         .x_gap = 8, .first_shared_tile = 1},
 
@@ -260,7 +264,7 @@ static void reference(struct kernel_io *io)
         add_residual(io, c->residual, "shared_h", m->before, m->next_weight);
     for (uint32_t i = 0; c->broken != 0.0f && i < c->shared_inner; i++)
         shared_h[(size_t)(c->tokens - 1) * h_columns(c->shared_inner) + i] = INFINITY;
-    io_find(io, "shared_h")->nan = c->broken != 0.0f && is_integer(io->variant);
+    io_find(io, "shared_h")->nan = c->broken != 0.0f && sums_x(io->variant);
     const uint32_t left_out = c->first_shared_tile * io->shape.blocks / 2;
     for (uint32_t t = 0; t < c->tokens; t++)
         for (uint32_t i = 0; i < c->shared_inner; i++)
