@@ -34,7 +34,8 @@ static bool has_twin(const struct variant *variant, uint32_t by)
     return false;
 }
 
-// True if a form that suits the device better has the same code but for addresses and loads.
+// True if a form that suits the device better has the same code but for addresses and loads. Of
+// experts_gemm's with uniform loads, whose tiles are their own, none has.
 static bool is_outdone(struct harness *harness, const struct variant *variant)
 {
     if (!harness)
@@ -70,6 +71,18 @@ static void run_case(struct tap *tap, struct harness *harness, const struct vari
     }
 }
 
+// Shares of two drivers are complements although one has more forms than the other, as they count
+// from the form on. Of forms that one of them alone has, or is made for, it runs all.
+static uint32_t share_of(
+    const struct tap *tap, const struct harness *harness, const struct variant *variant)
+{
+    const bool is_newest_only = variant->needs & (NEED_shuffle | NEED_ANY_MATRIX);
+    const bool is_uniform = variant->needs & NEED_uniform_loads;
+    if (is_uniform && (!harness || harness_is_at_home(harness, variant)))
+        return 0;
+    return is_newest_only && tap->share_rest ? 0 : tap->share;
+}
+
 static void run_variant(
     struct tap *tap, struct harness *harness, const struct variant *variant, bool all)
 {
@@ -80,11 +93,8 @@ static void run_variant(
                 tap, variant->name, *variant->spirv_size ? "not for this device" : "not compiled");
         return;
     }
-    // Shares of two drivers are complements although one has more forms than the other. Of forms
-    // for software drivers, which one has and another leaves out, there are no shares.
     const uint32_t share = tap->share;
-    if (variant->needs & NEED_uniform_loads)
-        tap->share = 0;
+    tap->share = share_of(tap, harness, variant);
     tap->wanted = (uint32_t)(variant - vkmoe_variants);
     for (uint32_t i = 0; i < suite->case_count; i++)
         run_case(tap, harness, variant, suite_case(suite, i), all);
