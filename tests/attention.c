@@ -463,7 +463,7 @@ static void check_all(struct tap *tap, struct harness *harness)
     const bool asked = format_asked(&dtype);
     for (const struct attention_case *row = attention_cases; row->name; row++) {
         const struct attention_case c = asked ? attention_case_stored_as(row, dtype) : *row;
-        if (!tap_wants(tap, c.name))
+        if (!tap_wants_always(tap, c.name, c.has & ATTENTION_ALWAYS))
             continue;
         if (c.has & ATTENTION_SLOW && !slow)
             tap_skip(tap, c.name, "set VKMOE_TEST_SLOW to run it");

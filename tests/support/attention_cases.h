@@ -45,6 +45,7 @@ enum {
     ATTENTION_KV_B = 1 << 26,       // latent keys and values lie in one tensor
     ATTENTION_LONG_ROPE = 1 << 27,  // divisors for contexts longer than the trained one
     ATTENTION_GATE = 1 << 28,
+    ATTENTION_ALWAYS = 1 << 29, // whatever the share of tests: for what one driver alone does
     // Short for what goes together
     ATTENTION_BIASES = ATTENTION_QUERY_BIAS | ATTENTION_KEY_BIAS | ATTENTION_VALUE_BIAS,
     ATTENTION_NORMS = ATTENTION_QUERY_NORM | ATTENTION_KEY_NORM,

@@ -85,16 +85,22 @@ static inline void tap_take_share(struct tap *tap, const char *variable)
             tap->share_rest ? "left out" : "run");
 }
 
-// True if the test of this name is to run. With --list prints the name, and is false.
-static inline bool tap_wants(struct tap *tap, const char *name)
+// True if the test of this name is to run, with `always` whatever the share. With --list prints the
+// name, and is false.
+static inline bool tap_wants_always(struct tap *tap, const char *name, bool always)
 {
     if (tap->filter && !strstr(name, tap->filter))
         return false;
-    if (tap->share && (tap->wanted++ % tap->share == tap->share_from) == tap->share_rest)
+    if (tap->share && (tap->wanted++ % tap->share == tap->share_from) == tap->share_rest && !always)
         return false;
     if (tap->list)
         printf("%s\n", name);
     return !tap->list;
+}
+
+static inline bool tap_wants(struct tap *tap, const char *name)
+{
+    return tap_wants_always(tap, name, false);
 }
 
 // A line of explanation; comes before the result it explains. Lines of two threads do not mix.
