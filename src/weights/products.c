@@ -73,11 +73,13 @@ static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
 #define INTEGER_LANES 256 // at most: more of x would not fit into shared memory of 16 KiB
 
 // How many of `tokens` are multiplied with what was read once; in nibbles two, for the same reason.
+// Lanes that own columns would have sums of each row for each token.
 static uint32_t decode_together(const struct experts *e, uint32_t tokens)
 {
     const struct variant *form = vkmoe_experts_decode_form(e, KERNEL_decode_up);
     const bool in_nibbles = form->needs & NEED_integer_dot && form->tile.blocks;
-    const uint32_t most = !in_nibbles ? DECODE_TILE_TOKENS : has_few_registers(e) ? 1 : 2;
+    const bool is_one = in_nibbles ? has_few_registers(e) : form->needs & NEED_lanes_8;
+    const uint32_t most = is_one ? 1 : in_nibbles ? 2 : DECODE_TILE_TOKENS;
     return MIN(tokens, MIN(e->shapes.decode_together, most));
 }
 
