@@ -59,7 +59,7 @@ layout(local_size_x = TILE_LANES) in;
 #include "lib/gemm_rows.glsl"
 #undef BODY
 #undef ROWS
-#if !defined(BROADCAST) // which makes fewer of TILE_ROWS as well
+#if !defined(BROADCAST) // where gemm_most makes 3 rows and more
 #define BODY gemm_8
 #define ROWS 8
 #include "lib/gemm_rows.glsl"

@@ -7,7 +7,6 @@
 #define DECODE_COLUMNS_GLSL
 
 #extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 
 #define LANE gl_SubgroupInvocationID

@@ -72,8 +72,8 @@ vec2 hand_over(uint n, vec4 x, float factor)
     return mix(vec2(other, sum), vec2(sum, other), bvec2(gl_LocalInvocationIndex % 8 < 4));
 }
 
-// Of 64 columns and more. With a NaN among them the bits add up to what is beyond it, if NaNs are
-// such as devices make: with all of the fraction set, or its first bit alone.
+// Of 64 columns and more. With NaNs among them the bits add up to what is beyond it, if all are of
+// one kind, of the two that devices make: with all of the fraction set, or its first bit alone.
 #define LARGEST_SUM (1 << 21)
 
 x_pair hand_over_whole_runs(uint first, cut_range range)

@@ -86,7 +86,7 @@ float scale_for(float top)
 }
 
 // Intel's compiler moves two f16s once more to make a word of them; AMD's takes the conversion into
-// the operation before.
+// the operation before. SM is 8 on Intel, and on lavapipe.
 #if SM == 8
 #define PACK(x) packHalf2x16(x)
 #else
