@@ -410,12 +410,20 @@ fail:
     return false;
 }
 
+static uint64_t pipelines_ns(void)
+{
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
+    vkmoe_device_get_info(device, &info);
+    return info.pipelines_ns;
+}
+
 static bool test_repeat(void)
 {
     bool ok = false;
     struct worker w;
     float repeated[TINY_TOKENS][TINY_HIDDEN];
     CHECK(worker_init(&w) && worker_prepare(&w, 0));
+    const uint64_t before = pipelines_ns();
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL)); // of what?
     CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
@@ -423,11 +431,14 @@ static bool test_repeat(void)
     CHECK_STATUS(VKMOE_ERROR_INVALID, vkmoe_stream_repeat(w.stream, NULL));
     CHECK_OK(vkmoe_stream_submit(w.stream, NULL));
     CHECK(worker_check(&w, 0));
+    const uint64_t made = pipelines_ns();
+    CHECK(made > before);
     for (uint32_t i = 1; i <= 40; i++) {
         CHECK(worker_prepare(&w, i));
         CHECK_OK(vkmoe_stream_repeat(w.stream, NULL));
         CHECK(worker_check(&w, i));
     }
+    CHECK(pipelines_ns() == made);
     memcpy(repeated, w.actual, sizeof repeated);
     CHECK(worker_prepare(&w, 40));
     for (uint32_t i = 0; i < 40; i++) // without a wait between

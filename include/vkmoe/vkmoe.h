@@ -195,6 +195,9 @@ struct vkmoe_device_info {
     // The cooperative matrices of f16 that kernels use for many rows: m x k by k x n. 0: they use
     // none, for want of a shape that they know or of a feature that they need as well.
     uint32_t matrix_m, matrix_n, matrix_k;
+    // How long the driver has taken so far to make pipelines, which objects do at their first
+    // forward of so many tokens; 0 in a list.
+    uint64_t pipelines_ns;
 };
 
 struct vkmoe_device_params {

@@ -48,10 +48,17 @@ void cli_continuation_finish(struct cli_continuation *c)
     *c = (struct cli_continuation){ 0 };
 }
 
+static uint64_t pipelines_ns(const struct cli_session *session)
+{
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
+    vkmoe_device_get_info(session->device, &info);
+    return info.pipelines_ns;
+}
+
 int cli_continuation_read(struct cli_continuation *c)
 {
     struct cli_session *s = c->session;
-    const uint64_t start = cli_now();
+    const uint64_t start = cli_now(), ready = pipelines_ns(s);
     const uint32_t from = c->run;
     int status = 0;
     while (status == 0 && c->run < s->count && !cli_interrupted) {
@@ -63,7 +70,9 @@ int cli_continuation_read(struct cli_continuation *c)
     }
     cli_progress(NULL);
     c->read += c->run - from;
-    c->read_ns += cli_now() - start;
+    const uint64_t made = pipelines_ns(s) - ready;
+    c->ready_ns += made;
+    c->read_ns += cli_now() - start - made;
     return status;
 }
 
@@ -157,8 +166,9 @@ void cli_continuation_report(const struct cli_continuation *c)
         fprintf(stderr, "input: %u token%s; ", c->session->input_count,
             c->session->input_count == 1 ? "" : "s");
     else
-        fprintf(stderr, "prompt: %u token%s, %.1f tokens/s with the time to get ready; ", c->read,
-            c->read == 1 ? "" : "s", c->read * 1e9 / (double)(c->read_ns + 1));
+        fprintf(stderr, "prompt: %u token%s, %.1f tokens/s after %.1f s of compiling; ", c->read,
+            c->read == 1 ? "" : "s", c->read * 1e9 / (double)(c->read_ns + 1),
+            (double)c->ready_ns * 1e-9);
     fprintf(stderr, "generated: %u token%s", c->generated, c->generated == 1 ? "" : "s");
     if (c->timed)
         fprintf(stderr, ", %.1f tokens/s", c->timed * 1e9 / (double)(c->timed_ns + 1));

@@ -42,8 +42,9 @@ struct cli_continuation {
 
     // Of all texts
     uint32_t read, generated;
-    uint64_t read_ns; // until the first logits
-    uint32_t timed;   // tokens generated in `timed_ns`
+    uint64_t read_ns;  // until the first logits, but for `ready_ns`
+    uint64_t ready_ns; // to make pipelines
+    uint32_t timed;    // tokens generated in `timed_ns`
     uint64_t timed_ns;
 };
 

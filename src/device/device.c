@@ -394,8 +394,12 @@ void vkmoe_device_destroy(vkmoe_device **address)
 void vkmoe_device_get_info(const vkmoe_device *device, struct vkmoe_device_info *info)
 {
     const struct caller caller = { device_log(device), __func__ };
-    vkmoe_info_get(
-        &caller, PARAMS_TYPE(vkmoe_device_info), device ? &device->gpu.info : NULL, info);
+    struct vkmoe_device_info now = { 0 };
+    if (device) {
+        now = device->gpu.info;
+        now.pipelines_ns = vkmoe_pipelines_ns(device);
+    }
+    vkmoe_info_get(&caller, PARAMS_TYPE(vkmoe_device_info), device ? &now : NULL, info);
 }
 
 uint64_t vkmoe_device_dummy_address(const vkmoe_device *device)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/common.h"
 #include "base/hash.h"
 #include "device/verdicts.h"
@@ -22,6 +23,7 @@ struct pipeline_store {
     struct entry *entries; // open addressing, at most half full
     uint32_t capacity;     // 0 or a power of two
     uint32_t count;
+    uint64_t spent_ns; // to make them
 };
 
 // Where the pipeline is, or where it would go.
@@ -153,8 +155,11 @@ enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant 
         status = vkmoe_fail(&device->gpu.log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
     } else {
         struct entry *entry = find_entry(store, variant, spec);
-        if (!entry->variant)
+        const uint64_t start = clock_ns();
+        if (!entry->variant) {
             status = create_pipeline(device, variant, spec, &entry->pipeline);
+            store->spent_ns += clock_ns() - start;
+        }
         if (!entry->variant && status == VKMOE_OK) {
             entry->variant = variant;
             memcpy(entry->spec, spec, sizeof entry->spec);
@@ -164,6 +169,15 @@ enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant 
     }
     pthread_mutex_unlock(&store->mutex);
     return status;
+}
+
+uint64_t vkmoe_pipelines_ns(const vkmoe_device *device)
+{
+    struct pipeline_store *store = device->pipelines;
+    pthread_mutex_lock(&store->mutex);
+    const uint64_t spent = store->spent_ns;
+    pthread_mutex_unlock(&store->mutex);
+    return spent;
 }
 
 VkPipelineLayout vkmoe_pipeline_layout(const vkmoe_device *device)

@@ -12,6 +12,9 @@ void vkmoe_pipelines_finish(vkmoe_device *device);
 enum vkmoe_status vkmoe_pipeline_get(vkmoe_device *device, const struct variant *variant,
     const uint32_t spec[SPEC_MAX], VkPipeline *out);
 
+// What making them has taken so far. Any thread.
+uint64_t vkmoe_pipelines_ns(const vkmoe_device *device);
+
 // One layout for all kernels: no descriptor sets, 128 bytes of push constants.
 VkPipelineLayout vkmoe_pipeline_layout(const vkmoe_device *device);
 

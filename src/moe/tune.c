@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/common.h"
 #include "base/params.h"
 #include "base/try.h"
@@ -39,7 +40,7 @@ struct tuner {
 // To be asked before each measurement: whether this part of the budget has room for another.
 static bool goes_on(struct tuner *t, double until)
 {
-    const uint64_t spent = vkmoe_tune_now() - t->start;
+    const uint64_t spent = clock_ns() - t->start;
     if (!t->ended && t->params->progress)
         t->ended = !t->params->progress(t->params->user, MIN(spent, t->budget), t->budget);
     return !t->ended && (double)(spent + t->longest) < until * (double)t->budget;
@@ -48,9 +49,9 @@ static bool goes_on(struct tuner *t, double until)
 static enum vkmoe_status measure(
     struct tuner *t, const char *what, uint32_t tokens, double limit, double *ns)
 {
-    const uint64_t start = vkmoe_tune_now();
+    const uint64_t start = clock_ns();
     const enum vkmoe_status status = vkmoe_tune_layer_time(&t->layer, what, tokens, limit, ns);
-    t->longest = MAX(t->longest, vkmoe_tune_now() - start);
+    t->longest = MAX(t->longest, clock_ns() - start);
     return status;
 }
 
@@ -389,7 +390,7 @@ enum vkmoe_status vkmoe_device_tune(vkmoe_device *device, const struct vkmoe_tun
         .params = &own,
         .fast = own.precision == VKMOE_PRECISION_FAST,
         .now = vkmoe_overrides(device),
-        .start = vkmoe_tune_now(),
+        .start = clock_ns(),
         .budget = params->budget_ns ? params->budget_ns : DEFAULT_BUDGET_NS,
     };
     if (!tuner.now)

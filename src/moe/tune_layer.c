@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/common.h"
 #include "base/try.h"
 #include "device/fit.h"
@@ -23,13 +23,6 @@
 #define MAX_SAMPLES 25
 #define SAMPLING_NS 40000000u
 #define LONGEST_NS 400000000u // then fewer samples will do
-
-uint64_t vkmoe_tune_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 // ------------------------------------------------------------------------- making
 
@@ -295,12 +288,12 @@ enum vkmoe_status vkmoe_tune_layer_compare(struct tune_layer *layer, uint32_t to
 
 static enum vkmoe_status time_once(struct tune_layer *layer, double *ns)
 {
-    const uint64_t start = vkmoe_tune_now();
+    const uint64_t start = clock_ns();
     TRY_RETURN(vkmoe_stream_repeat(layer->stream, NULL));
     TRY_RETURN(vkmoe_stream_wait(layer->stream, UINT64_MAX));
     *ns = vkmoe_stream_elapsed_ns(layer->stream, 0, 1);
     if (!(*ns > 0)) // no timestamps
-        *ns = (double)(vkmoe_tune_now() - start);
+        *ns = (double)(clock_ns() - start);
     return VKMOE_OK;
 }
 
@@ -314,12 +307,12 @@ static enum vkmoe_status time_many(struct tune_layer *layer, double limit, doubl
 {
     double samples[MAX_SAMPLES];
     uint32_t count = 0;
-    const uint64_t start = vkmoe_tune_now();
+    const uint64_t start = clock_ns();
     uint64_t spent = 0;
     while (count < MAX_SAMPLES && (count < MIN_SAMPLES || spent < SAMPLING_NS)
         && (count == 0 || (spent < LONGEST_NS && samples[0] <= limit))) {
         TRY_RETURN(time_once(layer, &samples[count++]));
-        spent = vkmoe_tune_now() - start;
+        spent = clock_ns() - start;
     }
     qsort(samples, count, sizeof *samples, compare);
     *ns = samples[count / 2];

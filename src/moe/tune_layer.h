@@ -20,8 +20,6 @@ struct tune_layer {
     double tolerance;      // of the rms
 };
 
-uint64_t vkmoe_tune_now(void); // ns
-
 // Of the sizes in `params`, but for the experts: so many of them as there is room for. On
 // failure *out holds some of it: finish it all the same.
 enum vkmoe_status vkmoe_tune_layer_init(const struct caller *caller, vkmoe_device *device,
