@@ -293,16 +293,9 @@ static bool check_error(const struct error_case *c)
     return ok;
 }
 
-// ---------------------------------------------------------------------------- gemma4
+// ------------------------------------------------------------- gemma4 and mellum
 
-// What is changed in the config of a model that transformers saved, and what then is refused: of
-// the second block, which has no window, or of the frame.
-static const struct gemma4_case {
-    const char *name, *old, *new;
-    enum call call;
-    enum vkmoe_status status;
-    const char *text;
-} gemma4_cases[] = {
+static const struct golden_case gemma4_cases[] = {
     { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
         "hidden_size_per_layer_input is not 0" },
     { "shared-keys", "kv_shared_layers\": 0", "kv_shared_layers\": 1", ATTENTION, UNSUPPORTED,
@@ -323,19 +316,31 @@ static const struct gemma4_case {
         "final_logit_softcapping is -2" },
 };
 
-static bool check_gemma4(const struct gemma4_case *c)
+static bool check_golden(const char *name, const struct golden_case *c)
 {
     struct record lines = { 0 };
     const struct vkmoe_log log = { .write = record_line, .user = &lines };
     vkmoe_checkpoint *model = NULL;
-    if (!folder_begin("gemma4"))
+    char golden[512];
+    snprintf(golden, sizeof golden, VKMOE_TEST_GOLDEN "/%s", name);
+    if (!folder_begin(name))
         abort();
-    folder_change_config(VKMOE_TEST_GOLDEN "/gemma4", c->old, c->new);
+    folder_change_config(golden, c->old, c->new);
     bool ok = vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
         && refuses(model, c->call, (struct vkmoe_block){ .index = 1 }, c->status, c->text, &lines);
     vkmoe_checkpoint_destroy(&model);
     folder_finish();
     return ok;
+}
+
+static bool check_gemma4(const struct golden_case *c)
+{
+    return check_golden("gemma4", c);
+}
+
+static bool check_mellum(const struct golden_case *c)
+{
+    return check_golden("mellum", c);
 }
 
 // --------------------------------------------------------------------------- tensors
@@ -518,8 +523,8 @@ static bool test_renamed_embedding(void)
     return ok;
 }
 
-// Families of which only the experts are known: neither these, of which golden_whole.c has models,
-// nor those that are written here.
+// Families of which only the experts are known: neither these, of which golden_whole.c or
+// golden_host.c has models, nor those that are written here.
 static bool test_other_families(void)
 {
     static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3",
@@ -564,6 +569,7 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "config", value_cases, COUNT_OF(value_cases), check_value);
     TAP_ROWS(&tap, "error", error_cases, error_case_count, check_error);
     TAP_ROWS(&tap, "gemma4", gemma4_cases, COUNT_OF(gemma4_cases), check_gemma4);
+    TAP_ROWS(&tap, "mellum", mellum_cases, mellum_case_count, check_mellum);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

@@ -24,6 +24,18 @@ struct error_case {
 extern const struct error_case error_cases[];
 extern const uint32_t error_case_count;
 
+// What is changed in the config of a model that transformers saved, and what then is refused: of
+// the second block, which has no window, or of the frame.
+struct golden_case {
+    const char *name, *old, *new;
+    enum call call;
+    enum vkmoe_status status;
+    const char *text;
+};
+
+extern const struct golden_case mellum_cases[];
+extern const uint32_t mellum_case_count;
+
 // Short names for tables.
 #define INVALID VKMOE_ERROR_INVALID
 #define UNSUPPORTED VKMOE_ERROR_UNSUPPORTED

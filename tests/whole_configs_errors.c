@@ -264,3 +264,29 @@ const struct error_case error_cases[] = {
 };
 
 const uint32_t error_case_count = sizeof(error_cases) / sizeof(error_cases[0]);
+
+#define YARN_END "\"rope_type\": \"yarn\""
+#define FULL "\"full_attention\": {"
+const struct golden_case mellum_cases[] = {
+    { "part-of-kind", YARN_END, YARN_END ", \"partial_rotary_factor\": 0.5", ATTENTION, UNSUPPORTED,
+        "partial_rotary_factor" },
+    { "part", "\"vocab_size\"", "\"partial_rotary_factor\": 0.5, \"vocab_size\"", ATTENTION,
+        UNSUPPORTED, "partial_rotary_factor is 0.5" },
+    { "flat", "\"rope_parameters\": {",
+        "\"rope_parameters\": {\"rope_theta\": 1e4, \"rope_type\": \"default\"}, \"x\": {",
+        ATTENTION, UNSUPPORTED, "rope_parameters has rope_theta beside" },
+    { "theta-beside", "\"vocab_size\"", "\"rope_theta\": 10000.0, \"vocab_size\"", ATTENTION,
+        UNSUPPORTED, "rope_theta is there" },
+    { "theta-alone", "\"rope_parameters\"", "\"rope_theta\": 10000.0, \"x\"", ATTENTION,
+        UNSUPPORTED, "rope_theta is there" },
+    { "scaling-alone", "\"rope_parameters\"",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"x\"", ATTENTION, UNSUPPORTED,
+        "rope_scaling is there" },
+    { "kind-null", FULL, FULL "}, \"x\": {", ATTENTION, UNSUPPORTED,
+        "rope_parameters has x beside" },
+    { "kind-missing", FULL, "\"full_attention\": null, \"sliding_attention\": {", ATTENTION,
+        UNSUPPORTED, "rope_parameters has nothing for full_attention" },
+    { "longrope", YARN_END, "\"rope_type\": \"longrope\"", ATTENTION, UNSUPPORTED, "longrope" },
+};
+
+const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];

@@ -11,7 +11,7 @@ enum {
     MAX_ADDED = 37,
     MAX_SCALING = 24, // and what else objects have
     MAX_ENDS = 4,
-    SPARE = 2 * MAX_SCALING + MAX_ENDS + 2 * MAX_BLOCKS, // for what is in lists and objects
+    SPARE = 2 * MAX_SCALING + MAX_ENDS + 4 + 2 * MAX_BLOCKS, // for what is in lists and objects
 };
 
 // The settings as they grow.
@@ -215,6 +215,11 @@ static bool is_gemma4(const struct writer *w)
     return w->own->name && strcmp(w->own->name, "gemma4") == 0;
 }
 
+static bool is_mellum(const struct writer *w)
+{
+    return w->own->name && strcmp(w->own->name, "mellum") == 0;
+}
+
 // What Llama 4 has that no key says: of its two sizes the one with more experts has no norms.
 static void add_llama4(struct writer *w)
 {
@@ -295,7 +300,7 @@ static void add_gemma4(struct writer *w)
     add(w, "rope_parameters", object(kinds, 2));
 }
 
-// Windows, and which blocks have them: every one but each so-manieth, or as a list has it.
+// Windows, and which blocks have them: all but every n-th, or as a list has it.
 static void add_windows(struct writer *w)
 {
     const struct value *pattern = find(w, "attention.sliding_window_pattern");
@@ -307,11 +312,11 @@ static void add_windows(struct writer *w)
         return;
     if (!chunks) // whose length is the same in all files, whatever they say
         add(w, "sliding_window", number(window));
-    if (!pattern)
+    if (!pattern && !is_mellum(w)) // whose files leave out a period of 4
         return;
     const uint32_t period = listed
         ? 0
-        : vkmoe_setting_u32(&w->settings, "attention.sliding_window_pattern", 1, 1, UINT32_MAX);
+        : vkmoe_setting_u32(&w->settings, "attention.sliding_window_pattern", 4, 1, UINT32_MAX);
     if (listed && pattern->count != w->own->blocks && pattern->count != w->blocks)
         vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
             "attention.sliding_window_pattern has %u items, expected one for each of %u blocks",
@@ -355,7 +360,7 @@ static void add_latent(struct writer *w)
 
 // LongRoPE, which tensors tell, as most files have no type for it. A factor would be of angles,
 // which the divisors have already.
-static void add_longrope(struct writer *w)
+static struct value make_longrope(struct writer *w)
 {
     struct settings *settings = &w->settings;
     struct value *items = take_values(w, MAX_SCALING);
@@ -368,12 +373,12 @@ static void add_longrope(struct writer *w)
     add(&scaling, "original_max_position_embeddings", number(trained ? trained : context));
     add(&scaling, "attention_factor",
         number(vkmoe_setting_number(settings, "rope.scaling.attn_factor", 1.0)));
-    add(w, "rope_scaling",
-        (struct value){ .kind = VALUE_OBJECT, .count = scaling.count, .items = items });
+    return object(items, scaling.count);
 }
 
 // The scaling of RoPE, with the names that rope.c reads. What is 0, or off, is absent.
-static void add_scaling(struct writer *w)
+// Null: there is none.
+static struct value make_scaling(struct writer *w)
 {
     static const struct {
         const char *from, *to;
@@ -387,15 +392,13 @@ static void add_scaling(struct writer *w)
     struct settings *settings = &w->settings;
     const char *name = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
     const bool yarn = name && strcmp(name, "yarn") == 0;
-    if (w->own->survey.has_long_divisors) {
-        add_longrope(w);
-        return;
-    }
+    if (w->own->survey.has_long_divisors)
+        return make_longrope(w);
     const double old = vkmoe_setting_number(settings, "rope.scale_linear", 0.0);
     const double factor = vkmoe_setting_number(settings, "rope.scaling.factor", old);
     if ((name && strcmp(name, "none") == 0)
         || (!yarn && (factor == 0.0 || factor == 1.0) && !(name && strcmp(name, "linear") != 0)))
-        return;
+        return (struct value){ .kind = VALUE_NULL };
     struct value *items = take_values(w, MAX_SCALING);
     struct writer scaling = { .items = items };
     add(&scaling, "rope_type", text(name ? name : "linear"));
@@ -424,16 +427,15 @@ static void add_scaling(struct writer *w)
     const struct value *truncate = find(w, "rope.scaling.yarn_truncate");
     if (truncate && yarn)
         add(&scaling, "truncate", *truncate);
-    add(w, "rope_scaling",
-        (struct value){ .kind = VALUE_OBJECT, .count = scaling.count, .items = items });
+    return object(items, scaling.count);
 }
 
 // Of Mellum only blocks without a window have the scaling; the others have a base of their own.
-static void add_mellum(struct writer *w)
+// What a file itself calls rope_scaling is none of it.
+static void add_mellum(struct writer *w, const struct value *scaling)
 {
-    struct value *scaling = find(w, "rope_scaling");
     const struct value *bases[] = { find(w, "rope.freq_base"), find(w, "rope.freq_base_swa") };
-    const uint32_t count = scaling ? scaling->count : 0;
+    const uint32_t count = scaling->count;
     struct value *full = take_values(w, count + 1), *sliding = take_values(w, 1);
     struct value *kinds = take_values(w, 2);
     for (uint32_t i = 0; i < count; i++)
@@ -445,19 +447,21 @@ static void add_mellum(struct writer *w)
     kinds[0].name = "full_attention";
     kinds[1] = object(sliding, 1);
     kinds[1].name = "sliding_attention";
-    if (scaling)
-        *scaling = (struct value){ .name = scaling->name, .kind = VALUE_NULL };
     add(w, "rope_parameters", object(kinds, 2));
 }
 
 static void add_rope(struct writer *w)
 {
     const struct value *base = find(w, "rope.freq_base");
+    const struct value scaling = make_scaling(w);
+    if (is_mellum(w)) {
+        add_mellum(w, &scaling);
+        return;
+    }
     if (base)
         add(w, "rope_theta", *base);
-    add_scaling(w);
-    if (w->own->name && strcmp(w->own->name, "mellum") == 0)
-        add_mellum(w);
+    if (scaling.kind == VALUE_OBJECT)
+        add(w, "rope_scaling", scaling);
 }
 
 // ------------------------------------------------------------------------------ all
