@@ -68,7 +68,8 @@ static const struct edited {
     const char *name, *family;
     const char *line; // in the line of the refusal; NULL: it opens
     struct gguf_edit edit;
-} edited[] = { { "as-it-is", "mixtral", NULL, { 0 } },
+} edited[] = {
+    { "as-it-is", "mixtral", NULL, { 0 } },
     { "no-heads", "mixtral", "needs attention.head_count",
         { "attention.head_count|key_length|value_length" } },
     // Of another kind than is asked for, which is not the same as absent.
@@ -109,7 +110,8 @@ static const struct edited {
         { "block_count|head_count_kv", "llama.attention.head_count_kv", "2,2", GGUF_U32S } },
     MISSING("qwen3_moe", "attn_q_norm.weight", "qwen3moe"),
     MISSING("qwen3_moe", "attn_k_norm.weight", "qwen3moe"),
-    MISSING("olmoe", "attn_k_norm.weight", "olmoe"), MISSING("phimoe", "attn_norm.bias", "phimoe"),
+    MISSING("olmoe", "attn_k_norm.weight", "olmoe"),
+    MISSING("phimoe", "attn_norm.bias", "phimoe"),
     MISSING("phimoe", "ffn_norm.bias", "phimoe"),
     { "phimoe/output_norm.bias", "phimoe", "tensor output_norm.bias is missing",
         { "output_norm.bias" } },
@@ -128,56 +130,61 @@ static const struct edited {
     MISSING("afmoe", "attn_gate.weight", "afmoe"),
     MISSING("afmoe", "post_attention_norm.weight", "afmoe"),
     MISSING("afmoe", "post_ffw_norm.weight", "afmoe"),
-    { "shexp", "afmoe.expert_shared_count", "1", GGUF_U32 } },
-  // What a file calls as this library's own settings are called.
+    MISSING("afmoe", "ffn_norm.weight", "afmoe"),
+    MISSING("afmoe", "exp_probs_b.bias", "afmoe"),
+    { "afmoe/shexp", "afmoe", "no block has ffn_up_shexp.weight",
+        { "shexp", "afmoe.expert_shared_count", "1", GGUF_U32 } },
+    // What a file calls as this library's own settings are called.
     MELLUM("as-it-is", NULL, "mellum.x", U32, "1"),
-  MELLUM("own-list", "rope_scaling is there", "mellum.rope_scaling", U32S, "1,2,3,4,5,6,7,8"),
-  MELLUM("own-text", "rope_scaling is there", "mellum.rope_scaling", TEXT, "yarn"),
-  MELLUM("own-number", "rope_scaling is there", "rope_scaling", F32, "2"),
-  MELLUM("own-parameters", "rope_parameters is", "mellum.rope_parameters", TEXT, "x"),
-  MELLUM("part", "elements of each head have RoPE", "mellum.rope.dimension_count", U32, "4"),
-  { "afmoe/windowless", "afmoe", "its attention is without windows", { "sliding_window" } },
-  MISSING("gpt_oss", "attn_sinks.weight", "gpt-oss"),
-  MISSING("gpt_oss", "ffn_gate_inp.bias", "gpt-oss"), MISSING("gpt_oss", "attn_v.bias", "gpt-oss"),
-  // Tensors that nobody would read.
+    MELLUM("own-list", "rope_scaling is there", "mellum.rope_scaling", U32S, "1,2,3,4,5,6,7,8"),
+    MELLUM("own-text", "rope_scaling is there", "mellum.rope_scaling", TEXT, "yarn"),
+    MELLUM("own-number", "rope_scaling is there", "rope_scaling", F32, "2"),
+    MELLUM("own-parameters", "rope_parameters is", "mellum.rope_parameters", TEXT, "x"),
+    MELLUM("part", "elements of each head have RoPE", "mellum.rope.dimension_count", U32, "4"),
+    { "afmoe/windowless", "afmoe", "its attention is without windows", { "sliding_window" } },
+    MISSING("gpt_oss", "attn_sinks.weight", "gpt-oss"),
+    MISSING("gpt_oss", "ffn_gate_inp.bias", "gpt-oss"),
+    MISSING("gpt_oss", "attn_v.bias", "gpt-oss"),
+    // Tensors that nobody would read.
     UNKNOWN("block-more", "blk.2.attn_q.weight", 8, 8),
-  UNKNOWN("block-none", "blk.attn_q.weight", 8),
-  { "block-predicts", "mixtral", NULL,
-      { "block_count", "llama.block_count", "3", GGUF_U32, "llama.nextn_predict_layers", "1",
-          "blk.2.attn_q.weight", { 8, 8 } } },
-  UNKNOWN("norm-other", "blk.0.post_attention_norm.weight", 48),
-  UNKNOWN("norm-bias", "blk.1.attn_norm.bias", 48),
-  UNKNOWN("experts-norm-bias", "blk.0.ffn_norm.bias", 48),
-  UNKNOWN("final-norm-bias", "output_norm.bias", 48),
-  UNKNOWN("longrope-short", "rope_factors_short.weight", 6),
-  UNKNOWN("head-gate", "blk.0.attn_gate.weight", 48, 48),
-  UNKNOWN("norm-behind", "blk.0.post_ffw_norm.weight", 48),
-  UNKNOWN("dense", "blk.0.ffn_up.weight", 8, 48),
-  UNKNOWN("shared-gate", "blk.0.ffn_gate_shexp.weight", 8, 48),
-  UNKNOWN("expert-more", "blk.0.ffn_up.77.weight", 8, 48), LATENT_UNKNOWN("attn_output.bias", 40),
-  LATENT_UNKNOWN("attn_sinks.weight", 3), LATENT_UNKNOWN("attn_q_norm.weight", 8),
-  LATENT_UNKNOWN("attn_qkv.bias", 40),
-  // What was said of something else, or not at all.
+    UNKNOWN("block-none", "blk.attn_q.weight", 8),
+    { "block-predicts", "mixtral", NULL,
+        { "block_count", "llama.block_count", "3", GGUF_U32, "llama.nextn_predict_layers", "1",
+            "blk.2.attn_q.weight", { 8, 8 } } },
+    UNKNOWN("norm-other", "blk.0.post_attention_norm.weight", 48),
+    UNKNOWN("norm-bias", "blk.1.attn_norm.bias", 48),
+    UNKNOWN("experts-norm-bias", "blk.0.ffn_norm.bias", 48),
+    UNKNOWN("final-norm-bias", "output_norm.bias", 48),
+    UNKNOWN("longrope-short", "rope_factors_short.weight", 6),
+    UNKNOWN("head-gate", "blk.0.attn_gate.weight", 48, 48),
+    UNKNOWN("norm-behind", "blk.0.post_ffw_norm.weight", 48),
+    UNKNOWN("dense", "blk.0.ffn_up.weight", 8, 48),
+    UNKNOWN("shared-gate", "blk.0.ffn_gate_shexp.weight", 8, 48),
+    UNKNOWN("expert-more", "blk.0.ffn_up.77.weight", 8, 48),
+    LATENT_UNKNOWN("attn_output.bias", 40),
+    LATENT_UNKNOWN("attn_sinks.weight", 3),
+    LATENT_UNKNOWN("attn_q_norm.weight", 8),
+    LATENT_UNKNOWN("attn_qkv.bias", 40),
+    // What was said of something else, or not at all.
     { "sparsemixer-three", "phimoe", "expert_used_count is",
         { .without = "expert_used_count",
             .key = "phimoe.expert_used_count",
             .value = "3",
             .kind = GGUF_U32 } },
-  { "width-missing-too", "mixtral", "needs embedding_length",
-      { .without = "embedding_length|key_length|value_length" } },
-  { "rope-odd-too", "mixtral", "rope.dimension_count is 7, expected an even",
-      { .without = "rope.dimension_count",
-          .key = "llama.rope.dimension_count",
-          .value = "7",
-          .kind = GGUF_U32 } },
-  KEY("scaling-dynamic", "reads the experts only: rope.scaling.type is \"dynamic\"",
-      "rope.scaling.type", TEXT, "dynamic"),
-  { "norm-of-rank-2", "mixtral", NULL,
-      { .without = "output_norm", .tensor = "output_norm.weight", .shape = { 1, 48 } } },
-  { "shared-ungated", "mixtral", "blk.0.ffn_gate_shexp.weight",
-      { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_up_shexp.weight", { 8, 48 } } },
-}
-;
+    { "width-missing-too", "mixtral", "needs embedding_length",
+        { .without = "embedding_length|key_length|value_length" } },
+    { "rope-odd-too", "mixtral", "rope.dimension_count is 7, expected an even",
+        { .without = "rope.dimension_count",
+            .key = "llama.rope.dimension_count",
+            .value = "7",
+            .kind = GGUF_U32 } },
+    KEY("scaling-dynamic", "reads the experts only: rope.scaling.type is \"dynamic\"",
+        "rope.scaling.type", TEXT, "dynamic"),
+    { "norm-of-rank-2", "mixtral", NULL,
+        { .without = "output_norm", .tensor = "output_norm.weight", .shape = { 1, 48 } } },
+    { "shared-ungated", "mixtral", "blk.0.ffn_gate_shexp.weight",
+        { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_up_shexp.weight", { 8, 48 } } },
+};
 
 // The parameters of the first block's experts, or why there are none.
 static enum vkmoe_status try_moe(
@@ -322,6 +329,34 @@ static bool check_scale(void)
         && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM;
 }
 
+// What keys of Mellum say if they are absent: weights are divided by their sum, and each fourth
+// block has no window.
+static bool check_mellum(void)
+{
+    static const struct gguf_edit edit = {
+        .without = "gating_func|weights_|attn_gate|post_|shexp|shared|exp_probs|sliding|dense",
+        .key = "mellum.attention.sliding_window",
+        .value = "6",
+        .kind = GGUF_U32,
+        .architecture = "mellum",
+    };
+    struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
+    vkmoe_checkpoint *checkpoint = NULL;
+    const char *path = folder_path("mellum.gguf");
+    bool ok = write_edited("afmoe", &edit, path)
+        && try_moe(path, &printing_log, 1, &params) == VKMOE_OK
+        && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM
+        && vkmoe_checkpoint_open(path, &printing_log, &checkpoint) == VKMOE_OK;
+    for (uint32_t b = 0; ok && b < 4; b++) {
+        struct vkmoe_attention_params p = { VKMOE_INIT(vkmoe_attention_params) };
+        ok = vkmoe_checkpoint_get_attention(checkpoint, (struct vkmoe_block){ .index = b }, &p)
+                == VKMOE_OK
+            && (p.patterns ? p.patterns->left : 0) == (b < 3 ? 6 : 0);
+    }
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return ok;
+}
+
 // Of DeepSeek-V2's files keys say no more than of V3's, but that scores are softmax.
 static bool check_groups(void)
 {
@@ -458,9 +493,9 @@ static bool check_lines(void)
 
 int main(int argc, char **argv)
 {
-    TEST_TABLE(tests, { "scale", check_scale }, { "groups", check_groups },
-        { "latent", check_latent }, { "half", check_half }, { "strings", check_strings },
-        { "lines", check_lines });
+    TEST_TABLE(tests, { "scale", check_scale }, { "mellum", check_mellum },
+        { "groups", check_groups }, { "latent", check_latent }, { "half", check_half },
+        { "strings", check_strings }, { "lines", check_lines });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
         return 2;

@@ -36,11 +36,12 @@ struct architecture {
 
 // What only some architectures do, as llama.cpp has them.
 enum ways {
-    BEST_GROUPS = 1,   // with softmax groups count by their best expert (DeepSeek-V2)
-    SHARED_BY_KEY = 2, // shared experts are of the width that a key says, times their count
-    HAS_INTERVAL = 4,  // a key must say that every so-manieth block has experts
-    FIXED_CHUNKS = 8,  // chunks and what goes with them are as Llama 4 was published
-    BARE_BIAS = 16,    // the bias that selects has no suffix
+    BEST_GROUPS = 1,      // with softmax groups count by their best expert (DeepSeek-V2)
+    SHARED_BY_KEY = 2,    // shared experts are of the width that a key says, times their count
+    HAS_INTERVAL = 4,     // a key must say that every n-th block has experts
+    FIXED_CHUNKS = 8,     // chunks and what goes with them are as Llama 4 was published
+    BARE_BIAS = 16,       // the bias that selects has no suffix
+    SUM_UNLESS_SAID = 32, // weights by a key are divided by their sum if it is absent
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -63,7 +64,8 @@ static const struct architecture architectures[] = {
     { "qwen2moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL,
         NEEDS_BIASES | NEEDS_SHARED },
     { "qwen3moe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "mellum", "mellum", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
+    { "mellum", "mellum", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS,
+        SUM_UNLESS_SAID },
     { "qwen3vlmoe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "qwen3next", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
     { "qwen35moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
@@ -82,7 +84,8 @@ static const struct architecture architectures[] = {
     { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "afmoe", "afmoe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
-        NEEDS_NORMS | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM) | BIT(POST_NORM) },
+        NEEDS_NORMS | BIT(EXPERTS_NORM) | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM)
+            | BIT(POST_NORM) | BIT(CORRECTION_BIAS) },
     { "exaone-moe", "exaone_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "hy_v3", "hy_v3", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS, BARE_BIAS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
@@ -94,7 +97,7 @@ static const struct architecture architectures[] = {
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN), HAS_INTERVAL | FIXED_CHUNKS },
     { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL,
-        NEEDS_NORMS | NEEDS_EXTRAS | BIT(ROUTER_SCALE) | BIT(EXPERT_SCALE) },
+        NEEDS_NORMS | BIT(EXPERTS_NORM) | NEEDS_EXTRAS | BIT(ROUTER_SCALE) | BIT(EXPERT_SCALE) },
     { "jamba", "jamba", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, MAMBA },
     { "nemotron_h_moe", "nemotron_h", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, MAMBA },
     { "lfm2moe", "lfm2_moe", HALVES, GATING_SIGMOID, WEIGHTS_SUM,
@@ -201,8 +204,8 @@ static void set_gate(
             router->weigh = VKMOE_WEIGH_SOFTMAX;
     }
     // What softmax of the chosen ones gives is renormalised already.
-    router->renormalize.mode =
-        architecture->weights == WEIGHTS_SUM ? VKMOE_RENORMALIZE_SUM : VKMOE_RENORMALIZE_NONE;
+    const bool sum = architecture->weights == WEIGHTS_SUM || architecture->ways & SUM_UNLESS_SAID;
+    router->renormalize.mode = sum ? VKMOE_RENORMALIZE_SUM : VKMOE_RENORMALIZE_NONE;
     family->renormalize_key =
         architecture->weights == WEIGHTS_BY_KEY ? "expert_weights_norm" : NULL;
     router->scale = 1.0f;
@@ -396,6 +399,10 @@ static void check_needed(
 {
     const struct gguf_survey *s = &own->survey;
     const uint64_t fused = s->there[GGUF_FUSED_BIAS] ? NEEDS_BIASES : 0;
+    if (own->blocks > 0 && !s->there[GGUF_SHARED_UP]
+        && vkmoe_setting_u32(settings, "expert_shared_count", 0, 0, UINT32_MAX) > 0)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "no block has ffn_up_shexp.weight, though expert_shared_count is not 0");
     for (uint32_t i = 0; i < GGUF_NAMES && own->blocks > 0; i++) {
         if ((architecture->needs & ~fused) >> i & 1 && !s->there[i])
             vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
