@@ -321,13 +321,17 @@ static bool check_golden(const char *name, const struct golden_case *c)
     struct record lines = { 0 };
     const struct vkmoe_log log = { .write = record_line, .user = &lines };
     vkmoe_checkpoint *model = NULL;
+    struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
+    const struct vkmoe_block second = { .index = 1 };
     char golden[512];
     snprintf(golden, sizeof golden, VKMOE_TEST_GOLDEN "/%s", name);
     if (!folder_begin(name))
         abort();
     folder_change_config(golden, c->old, c->new);
     bool ok = vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
-        && refuses(model, c->call, (struct vkmoe_block){ .index = 1 }, c->status, c->text, &lines);
+        && (c->text ? refuses(model, c->call, second, c->status, c->text, &lines)
+                    : vkmoe_checkpoint_get_attention(model, second, &params) == VKMOE_OK
+                    && !params.patterns);
     vkmoe_checkpoint_destroy(&model);
     folder_finish();
     return ok;

@@ -30,7 +30,7 @@ struct golden_case {
     const char *name, *old, *new;
     enum call call;
     enum vkmoe_status status;
-    const char *text;
+    const char *text; // NULL: the second block is read, without a window
 };
 
 extern const struct golden_case mellum_cases[];

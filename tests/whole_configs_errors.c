@@ -65,6 +65,8 @@ const struct error_case error_cases[] = {
         "not its presets: needs rms_norm_eps" },
     { "afmoe-window-null", CHANGED("afmoe", "sliding_window", "5", "null"), ATTENTION, UNSUPPORTED,
         "sliding_window is null" },
+    { "afmoe-every-null", CHANGED("afmoe", "global_attn_every_n_layers", "4", "null"), ATTENTION,
+        UNSUPPORTED, "global_attn_every_n_layers is null" },
     { "afmoe-every-zeroth", CHANGED("afmoe", "global_attn_every_n_layers", "4", "0"), ATTENTION,
         INVALID, "global_attn_every_n_layers is 0" },
     { "afmoe-scale-text", CHANGED("afmoe", "mup_enabled", "true", "\"x\""), FRAME, INVALID,
@@ -286,6 +288,7 @@ const struct golden_case mellum_cases[] = {
         "rope_parameters has x beside" },
     { "kind-missing", FULL, "\"full_attention\": null, \"sliding_attention\": {", ATTENTION,
         UNSUPPORTED, "rope_parameters has nothing for full_attention" },
+    { "later-blocks", "\"layer_types\"", "\"max_window_layers\": 0, \"x\"", .text = NULL },
     { "longrope", YARN_END, "\"rope_type\": \"longrope\"", ATTENTION, UNSUPPORTED, "longrope" },
 };
 

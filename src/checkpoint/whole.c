@@ -215,7 +215,7 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
         read_latent_rope(source, params);
     if (whole->window_rope && vkmoe_setting_is_null(settings, "sliding_window"))
         vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
-            "sliding_window is null, which does not say which blocks have RoPE");
+            "sliding_window is null, but blocks of this family have RoPE where they have windows");
     if (whole->window_rope && !vkmoe_whole_is_sliding(source, block, false))
         params->rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_NONE };
     *traits = (struct traits){ .bias = vkmoe_whole_has(source, &whole->bias),
@@ -241,6 +241,10 @@ bool vkmoe_whole_is_sliding(
     if (!vkmoe_setting_list_of(settings, "layer_types",
             source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list)) {
         const struct setting *every = &source->whole->window_every;
+        if (source->whole->window == WINDOW_BUT_EVERY && every->key
+            && vkmoe_setting_is_null(settings, every->key))
+            vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
+                "%s is null, which does not say which blocks have windows", every->key);
         return source->whole->window == WINDOW_BUT_EVERY
             ? (block.index + 1) % vkmoe_setting_read(every, settings, 1, MAX_BLOCKS) != 0
             : preset;
@@ -279,6 +283,8 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
     bool preset = on && window;
     if (whole->window == WINDOW_ALTERNATE)
         preset = block.index % 2 == 0;
+    else if (whole->window == WINDOW_LISTED)
+        preset = false;
     else if (whole->window == WINDOW_LATER)
         preset = window
             && block.index

@@ -69,8 +69,9 @@ enum window_rule {
     WINDOW_ALL,       // every block has sliding_window
     WINDOW_ALTERNATE, // every other one, the first included, unless layer_types differ
     WINDOW_LATER,     // those from max_window_layers on, unless layer_types differ
+    WINDOW_LISTED,    // those that layer_types name
     WINDOW_5_OF_6,    // each sixth block has none, nor has the last, unless layer_types differ
-    WINDOW_BUT_EVERY, // each so-manieth block has none, as window_every says, likewise
+    WINDOW_BUT_EVERY, // every n-th block has none, as window_every says, likewise
     WINDOW_CHUNKS,    // chunks of attention_chunk_size, of the blocks that have RoPE, likewise
 };
 

@@ -67,7 +67,7 @@ static void adjust(const struct whole_source *source, struct vkmoe_block block,
 }
 
 WHOLE(whole, HEADS(32, 4, 128), TEXT(98304, 131072, -1, 1e-6), .bias = { "attention_bias", false },
-    .window = WINDOW_LATER, .window_preset = 1024, .adjust = adjust,
+    .window = WINDOW_LISTED, .window_preset = 1024, .adjust = adjust,
     .names = { { PROJECTIONS("self_attn"), BIASES("self_attn"), NORMS("self_attn") } }, ENDS);
 
 FAMILY(mellum, .prefix = BLOCKS, SIZES(28, 2304, "moe_intermediate_size", 896),
