@@ -141,6 +141,10 @@ static const struct edited {
     MELLUM("own-number", "rope_scaling is there", "rope_scaling", F32, "2"),
     MELLUM("own-parameters", "rope_parameters is", "mellum.rope_parameters", TEXT, "x"),
     MELLUM("part", "elements of each head have RoPE", "mellum.rope.dimension_count", U32, "4"),
+    { "afmoe/base-of-windows", "afmoe", "rope.freq_base_swa is 77, but rope.freq_base 10000",
+        { NULL, "afmoe.rope.freq_base_swa", "77", GGUF_F32 } },
+    { "afmoe/base-of-windows-same", "afmoe", NULL,
+        { NULL, "afmoe.rope.freq_base_swa", "10000", GGUF_F32 } },
     { "afmoe/windowless", "afmoe", "its attention is without windows", { "sliding_window" } },
     MISSING("gpt_oss", "attn_sinks.weight", "gpt-oss"),
     MISSING("gpt_oss", "ffn_gate_inp.bias", "gpt-oss"),
@@ -279,6 +283,10 @@ static const struct unwritten {
         "cannot say which of its blocks have windows and RoPE" },
     { "afmoe-plain-embeddings", "afmoe", NULL, "\"mup_enabled\":true", "\"mup_enabled\":false",
         "cannot say embedding_scale" },
+    { "afmoe-llama3", "afmoe", NULL, "\"rope_scaling\":null",
+        "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,"
+        "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}",
+        "cannot say how its positions are embedded" },
     { "latent-llama3", "deepseek_v3", NULL, YARN_OF_V3,
         "{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,\"high_freq_factor\":4,"
         "\"original_max_position_embeddings\":64}",

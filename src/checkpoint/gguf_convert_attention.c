@@ -51,10 +51,10 @@ static void put_rope(struct gguf_converter *c)
     const struct vkmoe_rope *rope = &c->attention.rope;
     const bool yarn = rope->scaling == VKMOE_ROPE_SCALING_YARN, latent = c->attention.latent.rank;
     const uint32_t head = c->attention.head_size - c->attention.latent.rank;
-    // No loader of latent attention takes divisors.
+    // No loader of latent attention takes divisors, nor does that of gates of what heads attend to.
     const bool divided =
         rope->scaling == VKMOE_ROPE_SCALING_LLAMA3 || c->attention.rope_divisors.data;
-    if (rope->kind == VKMOE_ROPE_NONE || (latent && divided)
+    if (rope->kind == VKMOE_ROPE_NONE || ((latent || c->target.head_gate) && divided)
         || rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC
         || (rope->kind != c->target.rope && rope->kind != VKMOE_ROPE_HALF))
         GGUF_REFUSE(c, "how its positions are embedded");

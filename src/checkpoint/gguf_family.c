@@ -444,6 +444,8 @@ static void find_obstacle(
         || (!own->whole.logits_cap_key
             && vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0);
     const char *scaling = vkmoe_setting_string(settings, "rope.scaling.type", NULL);
+    const double base = vkmoe_setting_number(settings, "rope.freq_base", 1e4);
+    const double base_of_windows = vkmoe_setting_number(settings, "rope.freq_base_swa", base);
     const struct tensor *unread = find_unread(&own->survey, &own->whole);
     char shown[64];
     *text = '\0';
@@ -461,6 +463,9 @@ static void find_obstacle(
     else if (own->whole.window_rope
         && vkmoe_setting_u32(settings, "attention.sliding_window", 0, 0, UINT32_MAX) == 0)
         snprintf(text, sizeof own->not_whole, "its attention is without windows");
+    else if (!own->whole.adjust && base_of_windows != base)
+        snprintf(text, sizeof own->not_whole, "rope.freq_base_swa is %g, but rope.freq_base %g",
+            base_of_windows, base);
     else if (own->lacks_heads)
         snprintf(
             text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");
