@@ -163,6 +163,7 @@ static const struct cut {
     { "kimi-k2", "ab\u4f60\u597dCd  \u4f60 1234/\n/",
         "ab|\u4f60\u597d|Cd| | |\u4f60| |123|4|/\n|/|" },
     { "afmoe", "ab  1234567 12\u4f60a.Cd x\n", "ab|  |1|234|567| |12|\u4f60|a|.Cd| x|\n|" },
+    { "mellum2", "ab 123 c", "ab| |1|2|3| c|" },
     { "exaone-moe", "Hi the re 12a/\n\nb", "Hi the re| |1|2|a|/\n|\n|b|" },
     { "bailingmoe2", "don't 12 a\n\nb", "don|'t| |1|2| a|\n\n|b|" },
 };

@@ -66,7 +66,7 @@
 static const struct gguf_split splits[] = {
     { "gpt-2 mpt", .gpt2 = true },
     { "olmo", .gpt2 = true, .nfc = true },
-    { "refact starcoder smollm exaone", .patterns = { "\\p{N}" }, .gpt2 = true },
+    { "refact starcoder smollm exaone mellum2", .patterns = { "\\p{N}" }, .gpt2 = true },
     { "qwen2", .patterns = { QWEN2 }, .nfc = true },
     { "deepseek-r1-qwen megrez hunyuan grok-2 solar-open", .patterns = { QWEN2 } },
     { "qwen35",
