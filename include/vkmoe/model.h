@@ -121,7 +121,7 @@ struct vkmoe_block_extras {
     uint32_t struct_size;                  // VKMOE_INIT()
     struct vkmoe_view attention_post_norm; // no data: the block has none of all this
     struct vkmoe_view post_norm;
-    struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // or nothing is beside
+    struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // no data: no dense one
     float scale;                                                            // 0: 1
 };
 

@@ -72,7 +72,7 @@ struct gguf_target {
     bool norm_after_rope;
     bool shared_by_key; // else the width of shared experts is that of the others times their count
     bool has_interval;  // of blocks with experts
-    bool bare_bias;     // the bias that selects has the older name
+    bool bare_bias;     // the bias that selects is exp_probs_b without a suffix
     bool fixed_chunks;  // Llama 4's attention, of which keys say little
     bool extras;        // Gemma 4's, as in struct vkmoe_block_extras
 };

@@ -161,7 +161,7 @@ static void put_end_tokens(struct gguf_converter *c)
         vkmoe_gguf_put_u32(c->out, keys[i], c->frame.end_tokens[i]);
 }
 
-// That blocks with experts are all from the first one on, or each so-manieth.
+// That blocks with experts are all from the first one on, or every n-th.
 static enum vkmoe_status check_blocks(struct gguf_converter *c, uint32_t first)
 {
     const uint32_t step = c->target.fixed_chunks ? first + 1 : 1;
