@@ -28,6 +28,8 @@ static const struct {
 } aliases[] = {
     AS_IT_IS("kimi_k2", "deepseek_v3", "\"n_group\"", false),
     { "deepseek_v32", "deepseek_v3", "\"n_group\"", "\"index_topk\":2048,\"n_group\"", false },
+    { "kimi_k2", "deepseek_v3", "\"vocab_size\"",
+        "\"is_moe_layer\":[false,false,false,true,true],\"vocab_size\"", false },
     AS_IT_IS("glm4v_moe_text", "glm4_moe", "\"n_group\"", false),
     { "glm4_moe_lite", "deepseek_v3", "\"first_k_dense_replace\":3",
         "\"mlp_layer_types\":[\"dense\",\"dense\",\"dense\",\"sparse\",\"sparse\"]", false },
@@ -55,6 +57,9 @@ static const struct {
     { "kimi_k2", "deepseek_v3", "\"first_k_dense_replace\":3,", "", "needs first_k_dense_replace" },
     { "qwen3_next", "qwen2_moe", "\"vocab_size\"", "\"vocab_size\"", "needs norm_topk_prob" },
     // What contradicts.
+    { "kimi_k2", "deepseek_v3", "\"vocab_size\"",
+        "\"is_moe_layer\":[false,false,true,true,true],\"vocab_size\"",
+        "is_moe_layer does not say of block 2" },
     { "kimi_k2", "deepseek_v3", "\"sigmoid\"", "\"softmax\"", "scoring_func is \"softmax\"" },
     { "dots1", "dots1", "\"scoring_func\":\"noaux_tc\"", "\"scoring_func\":\"softmax\"",
         "scoring_func is \"softmax\"" },

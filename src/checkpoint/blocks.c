@@ -35,13 +35,27 @@ static bool mark_types(struct settings *settings, struct blocks *blocks)
     return list;
 }
 
+// What older configs say besides must be the same.
+static void check_marks(struct settings *settings, const struct blocks *blocks)
+{
+    const struct value *list;
+    vkmoe_setting_list_of(settings, "is_moe_layer", blocks->count[0], "flag", "blocks", &list);
+    for (uint32_t b = 0; list && settings->status == VKMOE_OK && b < blocks->count[0]; b++) {
+        const struct value *item = &list->items[b];
+        if ((item->kind != VALUE_BOOL && item->kind != VALUE_NUMBER)
+            || (item->number != 0.0) != blocks->moe[0][b])
+            vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
+                "is_moe_layer does not say of block %u what other settings do", b);
+    }
+}
+
 void vkmoe_mark_after_dense(
     const struct family *family, struct settings *settings, struct blocks *blocks)
 {
-    if (mark_types(settings, blocks))
-        return;
-    vkmoe_mark_from(blocks, vkmoe_setting_read(&family->dense_first, settings, 0, MAX_BLOCKS),
-        vkmoe_setting_u32(settings, "moe_layer_freq", 1, 1, MAX_BLOCKS));
+    if (!mark_types(settings, blocks))
+        vkmoe_mark_from(blocks, vkmoe_setting_read(&family->dense_first, settings, 0, MAX_BLOCKS),
+            vkmoe_setting_u32(settings, "moe_layer_freq", 1, 1, MAX_BLOCKS));
+    check_marks(settings, blocks);
 }
 
 bool vkmoe_mark_listed(struct settings *settings, struct blocks *blocks, const char *key, bool moe)
