@@ -210,14 +210,9 @@ static bool is_llama4(const struct writer *w)
     return w->own->name && strcmp(w->own->name, "llama4") == 0;
 }
 
-static bool is_gemma4(const struct writer *w)
+static bool is_named(const struct writer *w, const char *architecture)
 {
-    return w->own->name && strcmp(w->own->name, "gemma4") == 0;
-}
-
-static bool is_mellum(const struct writer *w)
-{
-    return w->own->name && strcmp(w->own->name, "mellum") == 0;
+    return w->own->name && strcmp(w->own->name, architecture) == 0;
 }
 
 // What Llama 4 has that no key says: of its two sizes the one with more experts has no norms.
@@ -270,7 +265,7 @@ static void add_gemma4(struct writer *w)
     const struct value *own_size = find(w, "attention.key_length_swa");
     const struct value *inputs = find(w, "embedding_length_per_layer_input");
     const struct value *shared = find(w, "attention.shared_kv_layers");
-    if (!is_gemma4(w))
+    if (!is_named(w, "gemma4"))
         return;
     add(w, "attention_k_eq_v",
         (struct value){
@@ -312,7 +307,7 @@ static void add_windows(struct writer *w)
         return;
     if (!chunks) // whose length is the same in all files, whatever they say
         add(w, "sliding_window", number(window));
-    if (!pattern && !is_mellum(w)) // whose files leave out a period of 4
+    if (!pattern && !is_named(w, "mellum")) // whose files leave out a period of 4
         return;
     const uint32_t period = listed
         ? 0
@@ -454,7 +449,7 @@ static void add_rope(struct writer *w)
 {
     const struct value *base = find(w, "rope.freq_base");
     const struct value scaling = make_scaling(w);
-    if (is_mellum(w)) {
+    if (is_named(w, "mellum")) {
         add_mellum(w, &scaling);
         return;
     }
