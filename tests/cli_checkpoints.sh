@@ -221,6 +221,10 @@ has '^generate +runs$'
 info "$tmp/mixtral"
 has \
     '^generate +runs from token ids only: .*its 200 tokens are not bytes, and there is no tok'
+cp -r "$tmp/mixtral" "$tmp/unread"
+echo '{}' >"$tmp/unread/tokenizer.json"
+info "$tmp/unread"
+has '^generate +runs from token ids only: .*tokenizer.json'
 make half mixtral 'del c.tensors["model.layers.1.block_sparse_moe.experts.3.w2.weight"]; c.save(to)'
 info "$tmp/half"
 has \

@@ -143,9 +143,9 @@ static int take_turn(struct chat *chat, const char *line, size_t size)
     uint32_t *tokens = NULL, count = 0;
     char why[1024] = "";
     char *memory = cli_template_turn(chat->template, &turn, &text);
-    cli_capture(why, sizeof why);
+    const struct cli_capture before = cli_capture((struct cli_capture){ why, sizeof why });
     int status = cli_session_encode(&chat->session, &text, turn.first, &tokens, &count);
-    cli_capture(NULL, 0);
+    cli_restore(before);
     free(memory);
     status = status == 0 ? read_turn(chat, tokens, count) : refuse_turn(chat, why);
     free(tokens);

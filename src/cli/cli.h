@@ -143,9 +143,16 @@ void cli_about(const char *name);
 // been said already.
 int cli_result(enum vkmoe_status status, const char *what);
 
-// From now on the first message goes to `text`, which is "" until then, and no other is shown;
-// none counts as an error. NULL: they go to stderr again.
-void cli_capture(char *text, size_t size);
+// A text for messages that are not for stderr.
+struct cli_capture {
+    char *text; // NULL: they go to stderr
+    size_t size;
+};
+
+// From now on the first message goes to `to`, which is "" until then, and no other is shown; none
+// counts as an error. Returns where they went before, for cli_restore().
+struct cli_capture cli_capture(struct cli_capture to);
+void cli_restore(struct cli_capture before);
 
 // Prints errors and warnings of the library.
 extern const struct vkmoe_log cli_log;

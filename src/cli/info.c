@@ -173,7 +173,8 @@ static enum vkmoe_status try_whole(struct facts *facts)
 static void try_commands(struct facts *facts)
 {
     struct prospect *layer = &facts->layer, *generate = &facts->generate;
-    cli_capture(layer->reason, REASON_SIZE);
+    const struct cli_capture before =
+        cli_capture((struct cli_capture){ layer->reason, REASON_SIZE });
     if (cli_open_model(facts->path, &facts->checkpoint) != 0) {
         strcpy(generate->reason, layer->reason);
         goto done;
@@ -182,7 +183,7 @@ static void try_commands(struct facts *facts)
     facts->counted.parameters = facts->info.parameters; // not words, nor scales
     layer->runs = cli_result(try_layers(facts), facts->path) == 0;
 
-    cli_capture(generate->reason, REASON_SIZE);
+    cli_capture((struct cli_capture){ generate->reason, REASON_SIZE });
     generate->runs = cli_result(try_whole(facts), facts->path) == 0;
     if (generate->runs) {
         struct cli_session session;
@@ -192,7 +193,7 @@ static void try_commands(struct facts *facts)
         cli_session_close(&session);
     }
 done:
-    cli_capture(NULL, 0);
+    cli_restore(before);
 }
 
 // ---------------------------------------------------------------------------- blocks

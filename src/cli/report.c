@@ -12,9 +12,7 @@
 
 static uint32_t errors;
 static bool progress_shown, stdout_failed;
-// Where messages go that are not for stderr.
-static char *capture;
-static size_t capture_size;
+static struct cli_capture capture;
 static const char *about; // what warnings are about; NULL: they say so themselves
 
 // ----------------------------------------------------------------------- messages
@@ -27,12 +25,18 @@ static void say(const char *format, va_list args)
     vfprintf(stderr, format, args);
 }
 
-void cli_capture(char *text, size_t size)
+struct cli_capture cli_capture(struct cli_capture to)
 {
-    capture = text;
-    capture_size = size;
-    if (text)
-        *text = '\0';
+    const struct cli_capture before = capture;
+    capture = to;
+    if (to.text)
+        *to.text = '\0';
+    return before;
+}
+
+void cli_restore(struct cli_capture before)
+{
+    capture = before;
 }
 
 void cli_about(const char *name)
@@ -44,9 +48,9 @@ int cli_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    if (capture) {
-        if (!*capture) // the first is the reason, others follow from it
-            vsnprintf(capture, capture_size, format, args);
+    if (capture.text) {
+        if (!*capture.text) // the first is the reason, others follow from it
+            vsnprintf(capture.text, capture.size, format, args);
         va_end(args);
         return 1;
     }
@@ -72,7 +76,7 @@ static void write_log(void *user, enum vkmoe_log_level level, const char *line)
     // A refused file may be looked at twice; the reason is wanted once.
     static char last[1024];
     (void)user;
-    if (capture) {
+    if (capture.text) {
         if (level == VKMOE_LOG_ERROR)
             cli_fail("%s", line);
         return;

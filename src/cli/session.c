@@ -68,12 +68,12 @@ static int open_tokenizer(struct cli_session *s, const char *advice)
         return refuse_text(s, advice);
     s->pieces = true;
     char why[1024] = "";
-    cli_capture(why, sizeof why);
+    const struct cli_capture before = cli_capture((struct cli_capture){ why, sizeof why });
     const enum vkmoe_status status = vkmoe_tokenizer_create(
         &(struct vkmoe_tokenizer_params){ VKMOE_INIT(vkmoe_tokenizer_params), .log = cli_log,
             .checkpoint = s->checkpoint, .vocabulary = s->frame.vocabulary },
         &s->tokenizer);
-    cli_capture(NULL, 0);
+    cli_restore(before);
     return status == VKMOE_OK
         ? 0
         : cli_fail("%s%s", why, status == VKMOE_ERROR_UNSUPPORTED ? advice : "");
@@ -103,9 +103,9 @@ static int encode_prompt(struct cli_session *s, const struct cli_prompt *prompt)
             prompt->no_special ? VKMOE_SPECIAL_TOKENS_NOWHERE : VKMOE_SPECIAL_TOKENS_EVERYWHERE };
     struct vkmoe_encoding encoding;
     char why[1024] = "";
-    cli_capture(why, sizeof why);
+    const struct cli_capture before = cli_capture((struct cli_capture){ why, sizeof why });
     const enum vkmoe_status status = encode_text(s, &params, &s->tokens, &encoding);
-    cli_capture(NULL, 0);
+    cli_restore(before);
     if (status != VKMOE_OK)
         return cli_fail("%s%s", why,
             status == VKMOE_ERROR_INVALID && !prompt->no_special ? "; --no-special takes it as text"

@@ -183,11 +183,12 @@ static int64_t first_special(const vkmoe_tokenizer *tokenizer, const char *text)
         .no_end = true };
     int64_t found = -1;
     char why[64];
-    cli_capture(why, sizeof why); // it may have one that the model has no room for
+    // It may have one that the model has no room for.
+    const struct cli_capture before = cli_capture((struct cli_capture){ why, sizeof why });
     if (vkmoe_tokenizer_encode(tokenizer, &params, &encoding) != VKMOE_OK
         || encoding.count > encoding.room)
         encoding.count = 0;
-    cli_capture(NULL, 0);
+    cli_restore(before);
     for (uint32_t i = encoding.count; i-- > 0;) {
         if (vkmoe_tokenizer_is_special(tokenizer, tokens[i]))
             found = tokens[i];
