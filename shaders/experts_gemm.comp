@@ -59,18 +59,6 @@ layout(local_size_x = TILE_LANES) in;
 #include "lib/gemm_rows.glsl"
 #undef BODY
 #undef ROWS
-#if !defined(BROADCAST) // where gemm_most makes 3 rows and more
-#define BODY gemm_8
-#define ROWS 8
-#include "lib/gemm_rows.glsl"
-#undef BODY
-#undef ROWS
-#define BODY gemm_4
-#define ROWS 4
-#include "lib/gemm_rows.glsl"
-#undef BODY
-#undef ROWS
-#endif
 #define BODY gemm_2
 #define ROWS 2
 #include "lib/gemm_rows.glsl"
@@ -105,12 +93,6 @@ void main()
 #else
     if (t.rows <= 2)
         gemm_2(t);
-#if !defined(BROADCAST)
-    else if (t.rows <= 4)
-        gemm_4(t);
-    else if (t.rows <= 8)
-        gemm_8(t);
-#endif
     else
         gemm_most(t);
 #endif

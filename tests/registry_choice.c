@@ -105,8 +105,8 @@ bool registry_choice(void)
         bool fast;
         uint32_t shared_memory;
     } rows[] = {
-        { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 16, 4, 8 } },
-        { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 16, 4, 8 } },
+        { NEED_none, f32, 1, "experts_gemm_rows_in_lanes", { 8, 4, 8 } },
+        { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 8, 4, 8 } },
         { lavapipe_26, f32, 4096, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
         { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
         { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
