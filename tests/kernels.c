@@ -20,22 +20,21 @@ static void name_run(char *to, size_t size, const struct variant *variant,
     snprintf(to, size, "%s/%s%s", variant->name, test->name, dimensions);
 }
 
-// True if another form of the same kernel differs only in `by`, a mask of enum need.
-static bool has_twin(const struct variant *variant, uint32_t by)
+// True if another form of the same kernel differs only in how addresses are computed.
+static bool has_twin(const struct variant *variant)
 {
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *other = &vkmoe_variants[i];
         if (other != variant && other->kernel == variant->kernel
             && other->formats == variant->formats
             && !memcmp(&other->tile, &variant->tile, sizeof other->tile)
-            && !((other->needs ^ variant->needs) & ~by))
+            && !((other->needs ^ variant->needs) & ~(uint32_t)NEED_int64))
             return true;
     }
     return false;
 }
 
-// True if a form that suits the device better has the same code but for addresses and loads. Of
-// experts_gemm's with uniform loads, whose tiles are their own, none has.
+// True if a form that suits the device better has the same code but for addresses.
 static bool is_outdone(struct harness *harness, const struct variant *variant)
 {
     if (!harness)
@@ -43,11 +42,8 @@ static bool is_outdone(struct harness *harness, const struct variant *variant)
     // Of those for matrix units that need few registers what is not as in the others.
     if (variant->needs & NEED_matrix_8x8)
         return harness_device(harness)->needs & NEED_matrix_8x8x8;
-    if (variant->needs == (NEED_uniform_loads | NEED_int64)
-        && !harness_is_at_home(harness, variant))
-        return has_twin(variant, NEED_uniform_loads);
     return harness_device(harness)->gpu.info.int64 && !(variant->needs & NEED_int64)
-        && has_twin(variant, NEED_int64);
+        && has_twin(variant);
 }
 
 static void run_case(struct tap *tap, struct harness *harness, const struct variant *variant,
@@ -72,14 +68,12 @@ static void run_case(struct tap *tap, struct harness *harness, const struct vari
 }
 
 // Shares of two drivers are complements although one has more forms than the other, as they count
-// from the form on. Of forms that one of them alone has, or is made for, it runs all.
-static uint32_t share_of(
-    const struct tap *tap, const struct harness *harness, const struct variant *variant)
+// from the form on. Of forms that one of them alone has it runs all.
+static uint32_t share_of(const struct tap *tap, const struct variant *variant)
 {
-    const bool is_newest_only = variant->needs & (NEED_shuffle | NEED_ANY_MATRIX);
-    const bool is_uniform = variant->needs & NEED_uniform_loads;
-    if (is_uniform && (!harness || harness_is_at_home(harness, variant)))
+    if (variant->needs & NEED_uniform_loads)
         return 0;
+    const bool is_newest_only = variant->needs & (NEED_shuffle | NEED_ANY_MATRIX);
     return is_newest_only && tap->share_rest ? 0 : tap->share;
 }
 
@@ -94,7 +88,7 @@ static void run_variant(
         return;
     }
     const uint32_t share = tap->share;
-    tap->share = share_of(tap, harness, variant);
+    tap->share = share_of(tap, variant);
     tap->wanted = (uint32_t)(variant - vkmoe_variants);
     for (uint32_t i = 0; i < suite->case_count; i++)
         run_case(tap, harness, variant, suite_case(suite, i), all);
