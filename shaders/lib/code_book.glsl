@@ -39,12 +39,10 @@ uint load_word_of(weight_rows m, record_at at, uint whole, uint first)
     const uint stride = first < whole ? 8 : 2; // from row to row, in words
     const uint word = (at.chunk + begin) * 4 + m.side * 8 * stride + (first - begin) / 4;
 #ifdef BROADCAST
-    uint bits = load_u32_ahead(words, m.own ? word : word + m.r * stride, at.ahead * 4);
-    if (m.own) {
-        [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uint other = load_u32_ahead(words, word + n * stride, at.ahead * 4);
-            bits = m.r == n ? other : bits;
-        }
+    uint bits = load_u32_ahead(words, word, at.ahead * 4);
+    [[unroll]] for (uint n = 1; n < 8; n++) {
+        const uint other = load_u32_ahead(words, word + n * stride, at.ahead * 4);
+        bits = m.r == n ? other : bits;
     }
     return bits;
 #else

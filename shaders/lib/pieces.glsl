@@ -30,12 +30,10 @@ uvec2 load_8_of(weight_rows m, record_at at, uint first)
     U32x2 pairs = U32x2(uvec2(m.matrix));
     const uint begin = (at.chunk + first) * 2 + m.side * 8;
 #ifdef BROADCAST
-    uvec2 bits = load_u32x2_ahead(pairs, begin + (m.own ? 0 : m.r), at.ahead * 2);
-    if (m.own) {
-        [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec2 other = load_u32x2_ahead(pairs, begin + n, at.ahead * 2);
-            bits = m.r == n ? other : bits;
-        }
+    uvec2 bits = load_u32x2_ahead(pairs, begin, at.ahead * 2);
+    [[unroll]] for (uint n = 1; n < 8; n++) {
+        const uvec2 other = load_u32x2_ahead(pairs, begin + n, at.ahead * 2);
+        bits = m.r == n ? other : bits;
     }
     return bits;
 #else

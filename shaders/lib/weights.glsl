@@ -44,13 +44,11 @@ uint upper_nibbles(uint bytes)
 }
 #endif
 
-// What formats are read by: row r of the block of 8 rows that is a half of a strip. `own`: each
-// lane has an `r` of its own; otherwise all have the same.
+// What formats are read by: row r of the block of 8 rows that is a half of a strip.
 struct weight_rows {
-    bool own;
     U32x4 matrix;
     uint side; // which half of the strip
-    uint r;
+    uint r;    // each lane's own
 };
 
 // Where in a row a unit is: unit first + 4 * (fours + ahead). A loop that steps over fours keeps
@@ -66,22 +64,16 @@ uint number_of(unit_at at) { return at.first + 4 * (at.fours + at.ahead); }
 uvec4 load_chunk(weight_rows m, uint first, uint stride, uint ahead)
 {
     const uint block = first + m.side * 8 * stride;
-    uvec4 bits;
 #ifdef BROADCAST
-    bits = load_u32x4_ahead(m.matrix, m.own ? block : block + m.r * stride, ahead);
-    if (m.own) {
-        [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec4 other = load_u32x4_ahead(m.matrix, block + n * stride, ahead);
-            bits = m.r == n ? other : bits;
-        }
+    uvec4 bits = load_u32x4_ahead(m.matrix, block, ahead);
+    [[unroll]] for (uint n = 1; n < 8; n++) {
+        const uvec4 other = load_u32x4_ahead(m.matrix, block + n * stride, ahead);
+        bits = m.r == n ? other : bits;
     }
-#else
-    if (m.own)
-        bits = gather_u32x4_ahead(m.matrix, block + m.r * stride, ahead);
-    else
-        bits = load_u32x4_ahead(m.matrix, block + m.r * stride, ahead);
-#endif
     return bits;
+#else
+    return gather_u32x4_ahead(m.matrix, block + m.r * stride, ahead);
+#endif
 }
 
 // The first or second 8 bytes, by `second`, of that chunk.
@@ -89,21 +81,16 @@ uvec2 load_half_chunk(weight_rows m, uint first, uint stride, uint ahead, uint s
 {
     U32x2 halves = U32x2(uvec2(m.matrix));
     const uint block = first + m.side * 8 * stride;
-    uvec2 bits;
 #ifdef BROADCAST
-    bits = load_u32x2_ahead(
-        halves, (m.own ? block : block + m.r * stride) * 2 + second, ahead * 2);
-    if (m.own) {
-        [[unroll]] for (uint n = 1; n < 8; n++) {
-            const uvec2 other =
-                load_u32x2_ahead(halves, (block + n * stride) * 2 + second, ahead * 2);
-            bits = m.r == n ? other : bits;
-        }
+    uvec2 bits = load_u32x2_ahead(halves, block * 2 + second, ahead * 2);
+    [[unroll]] for (uint n = 1; n < 8; n++) {
+        const uvec2 other = load_u32x2_ahead(halves, (block + n * stride) * 2 + second, ahead * 2);
+        bits = m.r == n ? other : bits;
     }
-#else
-    bits = load_u32x2_ahead(halves, (block + m.r * stride) * 2 + second, ahead * 2);
-#endif
     return bits;
+#else
+    return load_u32x2_ahead(halves, (block + m.r * stride) * 2 + second, ahead * 2);
+#endif
 }
 
 // The row's of the strip's sixteen numbers of 2 bytes that begin `ahead` chunks after chunk
@@ -166,12 +153,12 @@ void load_code_book(U32x2 table, uint lanes) { } // see lib/code_book.glsl
 // `r` of its own.
 unit load_weight(uint type, U32x4 base, uint units, uint block, uint i, uint r)
 {
-    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, unit_at(i, 0, 0));
+    return unpack(type, weight_rows(base, block % 2, r), block / 2, units, unit_at(i, 0, 0));
 }
 
 unit load_weight_at(uint type, U32x4 base, uint units, uint block, unit_at at, uint r)
 {
-    return unpack(type, weight_rows(true, base, block % 2, r), block / 2, units, at);
+    return unpack(type, weight_rows(base, block % 2, r), block / 2, units, at);
 }
 
 // Blocks of rows whose results meet: of the pair, the block that is returned and the one
