@@ -43,10 +43,28 @@ nibbles load_4_runs_q4_K(U32x4 strip, uint row, uint half_of_it)
     return w;
 }
 
-uint bytes_q4_K(nibbles w, uint n, uint side, uint i)
+// Without DECODE_MIXED upper nibbles become signed bytes, 16 (q - 8) + 15, in one instruction of
+// AMD's: the exclusive or leaves 15 less the lower nibble, and then that is added. What is too much
+// is a multiple of the sum of x.
+#define LESS_UPPER (DECODE_MIXED != 0 ? 0 : 16 * 8 - 15)
+
+// The lower nibbles, which leave the upper ones in their place; so these come after them.
+uint take_nibbles(bool upper, inout uint bytes)
 {
-    const uint bytes = side == 0 ? (n < 2 ? w.a[i] : w.high_a[i]) : (n < 2 ? w.b[i] : w.high_b[i]);
-    return n % 2 == 0 ? bytes & 0x0f0f0f0fu : upper_nibbles(bytes);
+    if (upper)
+        return DECODE_MIXED != 0 ? upper_nibbles(bytes) : bytes;
+    const uint lower = bytes & 0x0f0f0f0fu;
+    if (DECODE_MIXED == 0)
+        bytes = (bytes ^ 0x8f8f8f8fu) + lower;
+    return lower;
+}
+
+uint bytes_q4_K(inout nibbles w, uint n, uint side, uint i)
+{
+    const bool upper = n % 2 == 1;
+    if (side == 0)
+        return n < 2 ? take_nibbles(upper, w.a[i]) : take_nibbles(upper, w.high_a[i]);
+    return n < 2 ? take_nibbles(upper, w.b[i]) : take_nibbles(upper, w.high_b[i]);
 }
 
 // As scales_6(), of a turn's four runs or two: d and dmin, a word of scales and one of minimums; of

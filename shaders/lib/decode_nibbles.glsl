@@ -3,9 +3,10 @@
 // For these a format's file has
 //     nibbles load_nibbles_<name>(U32x4 strip, uint row, uint pair, ...)
 //     uint bytes_<name>(nibbles w, ...)
-// what a row of 16 needs, and of it the bytes of a block, which are not negative. What they are
-// multiplied with has another form in each. Of q4_K, lanes with registers for it take two pairs
-// that have a half of a record's scales: `at_once`, here, is how many blocks a turn has, 2 or 4.
+// what a row of 16 needs, and of it the bytes of a block, which are not negative but for LESS_UPPER
+// of q4_K. What they are multiplied with has another form in each. Of q4_K, lanes with registers
+// for it take two pairs that have a half of a record's scales: `at_once`, here, is how many blocks
+// a turn has, 2 or 4.
 #ifndef DECODE_NIBBLES_GLSL
 #define DECODE_NIBBLES_GLSL
 
@@ -17,6 +18,7 @@
 struct nibble_rows { uvec2 strip; uint side; };
 nibble_rows weights[DECODE_BLOCKS];
 nibbles held[DECODE_BLOCKS]; // of a turn
+nibbles left[DECODE_BLOCKS]; // of that, what has not been multiplied with a row of x
 vec4 held_x[SHARED_BLOCKS];
 
 void find_weights(product p)
@@ -128,7 +130,7 @@ int dot_weights(uint w, uint x)
 }
 
 // Word i of half `side` of block n.
-uint bytes_of(nibbles w, uint pair, uint n, uint side, uint i)
+uint bytes_of(inout nibbles w, uint pair, uint n, uint side, uint i)
 {
     if (IS(Q4_K))
         return bytes_q4_K(w, n, side, i);
@@ -148,7 +150,7 @@ void dot_halves(uint pair, uint n, uint side, uint at)
     [[unroll]] for (uint i = 0; i < 4; i++) {
         uint bytes[DECODE_BLOCKS];
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
-            bytes[b] = bytes_of(held[b], pair, n, side, i);
+            bytes[b] = bytes_of(left[b], pair, n, side, i);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
             dots[b].x += dot_weights(bytes[b], high[i]);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
@@ -156,7 +158,8 @@ void dot_halves(uint pair, uint n, uint side, uint at)
     }
 }
 
-#define OF_UPPER (DECODE_MIXED != 0 ? 1.0 / 16.0 : 1.0) // see upper_nibbles()
+// See upper_nibbles() and take_nibbles().
+#define OF_UPPER (DECODE_MIXED != 0 || IS(Q4_K) ? 1.0 / 16.0 : 1.0)
 
 // Of each row the products with the same as in x_pair.
 vec4 row_products[DECODE_BLOCKS];
@@ -194,15 +197,21 @@ void take_products(uint at_once, uint n, bool upper)
     }
 }
 
-void dot_pair(uint at_once, uint pair, uint at)
+void dot_pair(uint at_once, uint pair, x_pair x, uint at)
 {
-    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+    [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
+        left[b] = held[b];
         dots[b] = whole_products[b] = ivec2(0);
+    }
     [[unroll]] for (uint n = 0; n < at_once; n++) {
+        const uint run = at_once == 4 ? n : 2 * n; // of q4_K
+        if (IS(Q4_K) && n % 2 == 1 && LESS_UPPER != 0)
+            [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
+                dots[b].y = LESS_UPPER * int(x.sums[run]);
         [[unroll]] for (uint side = 0; side < 2; side++) {
             dot_halves(pair, n, side, at + n);
             if (!IS(Q4_K) || side == 1)
-                take_products(at_once, at_once == 4 ? n : IS(Q4_K) ? 2 * n : 2 * n + side,
+                take_products(at_once, IS(Q4_K) ? run : 2 * n + side,
                     IS(Q4_K) ? n % 2 == 1 : IS(Q4_0) && side == 1);
         }
     }
@@ -289,7 +298,7 @@ void multiply_pair(uint at_once, product p, uint blocks, uint pair)
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
             held[b].scales = spread_scales_q4_K(at_once, held[b].scales, there);
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-        dot_pair(at_once, there, at_once * t);
+        dot_pair(at_once, there, shared_x[t], at_once * t);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++) {
             const uint i = t * DECODE_BLOCKS + b;
             sums[i] = add_product(at_once, b, there, shared_x[t], sums[i]);

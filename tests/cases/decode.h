@@ -42,7 +42,7 @@ struct decode_case {
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
     { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 4, 2, 2, 1, 2 },
     { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 },
-    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }, { 8, 2, 1, 1, 1, 1 }
+    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }, { 8, 2, 1, 1, 1, 1 }, { 64, 2, 2, 8, 1, 2 }
 };
 enum { // masks of shapes
     GPU_1 = 1,
@@ -56,6 +56,7 @@ enum { // masks of shapes
     GPU_16 = 256,         // units a lane, in nibbles
     WHOLE_16 = 512,       // likewise, and scales as integers
     COLUMNS_1 = 1024,     // a CPU's for blocks whose columns are in lanes
+    SIGNED_16 = 2048,     // as GPU_16, of two tokens at once, where no product is mixed
     ONE = GPU_1 | CPU_1,  // one token at once
     SOME = GPU_4 | CPU_8, // several
     ALL = 255,
@@ -65,9 +66,10 @@ enum { // masks of shapes
 // What both specialise alike.
 #define DECODE_SPEC(c, s) \
     [DECODE_LANES] = (s)->lanes, [DECODE_BLOCKS] = (s)->blocks, [DECODE_TYPE] = (c)->dtype, \
-    [DECODE_MIXED] = (s)->lanes < 256, [DECODE_WHOLE] = (s)->lanes == 32 && (s)->unroll == 8, \
-    [DECODE_BIAS] = (c)->biased, [DECODE_WEIGHT_INPUT] = (c)->weight_input, \
-    [DECODE_RESIDUAL] = (c)->residual != 0.0f, [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
+    [DECODE_MIXED] = (s)->lanes < 256 && (s)->unroll * (s)->together < 16, \
+    [DECODE_WHOLE] = (s)->lanes == 32 && (s)->unroll == 8, [DECODE_BIAS] = (c)->biased, \
+    [DECODE_WEIGHT_INPUT] = (c)->weight_input, [DECODE_RESIDUAL] = (c)->residual != 0.0f, \
+    [DECODE_RESIDUAL_SCALE] = float_bits((c)->residual)
 
 // From results that are expected in an output to what is there where they are added to `before`,
 // and expects that times `next_weight` in "weighted".
@@ -145,7 +147,7 @@ static inline bool decode_suits(
         return columns_suit(test, variant, shape);
     const uint32_t mask = 1u << (shape - shapes);
     if (!is_integer(variant))
-        return !(mask & (WHOLE_16 | COLUMNS_1));
+        return !(mask & (WHOLE_16 | COLUMNS_1 | SIGNED_16));
     return has_whole_blocks(c, variant) && shape->lanes >= 32 * MAX(shape->slots, 1)
         && (!variant->tile.blocks || shape->together <= 2);
 }

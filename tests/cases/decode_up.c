@@ -131,7 +131,7 @@ static const struct decode_case cases[] = {
     // In pairs of blocks, of which the last is a half, or of lanes that have none.
     CASE("pairs-11", .shapes = GPU_1), SHAPE(5, 2, 4, 352, 24), GATED, .shared_inner = 8,
         .dtype = VKMOE_DTYPE_Q4_0, .norm = true},
-    CASE("pairs-12", .shapes = GPU_1 | GPU_2 | GPU_16 | WHOLE_16 | COLUMNS_1),
+    CASE("pairs-12", .shapes = GPU_1 | GPU_2 | GPU_16 | SIGNED_16 | WHOLE_16 | COLUMNS_1),
         SHAPE(5, 2, 4, 768, 40), OAI, .shared_inner = 72, .misaligned = true,
         .dtype = VKMOE_DTYPE_Q4_K},
     CASE("pairs-36", .shapes = GPU_1 | GPU_2 | COLUMNS_1), SHAPE(2, 2, 4, 2304, 24), GATED,
