@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/common.h"
+#include "weights/experts.h"
 #include "weights/format.h"
 
 #include "shaders/activate.h"
@@ -28,6 +29,15 @@ static double unit_bytes(uint32_t dtype)
 {
     const struct format *format = vkmoe_format((enum vkmoe_dtype)dtype);
     return (double)BLOCK * format->bytes / format->elements;
+}
+
+// The rows of an expert in a product of sorted pairs by the plan at this address.
+static uint32_t rows_of(const struct scene *scene, uint64_t plan, uint32_t e)
+{
+    const struct group_tokens_push *sort = &scene->sort;
+    const uint32_t rows = scene->rows[e];
+    const uint32_t few = FEW_ROWS(rows, sort->many, sort->many_rest, sort->many_tile_rows);
+    return plan == sort->plan ? few : rows - few;
 }
 
 // Experts that got pairs, and the sum of ceil(pairs / tile) over them.
@@ -114,18 +124,6 @@ static void route(const struct dispatch *d, struct work *work)
 
 // ----------------------------------------------------------------------- many tokens
 
-// Tiles of rows, and the rows in them that a kernel computes. Forms for matrix units have a body
-// for each number of matrices in a tile; of others, one of up to 16 rows takes a body for so many.
-static double computed_rows(const struct variant *variant, uint32_t rows, uint32_t tile)
-{
-    if (variant->needs & NEED_ANY_MATRIX) {
-        const uint32_t matrix = variant->needs & NEED_matrix_8x8 ? 8 : 16;
-        return (double)div_up(rows, matrix) * matrix;
-    }
-    const uint32_t rest = rows % tile;
-    return (double)(rows / tile) * tile + (rest > 16 ? tile : rest > 0 ? MIN(16, tile) : 0);
-}
-
 static void experts_gemm(const struct scene *scene, const struct variant *variant,
     const struct dispatch *d, struct work *work)
 {
@@ -134,11 +132,12 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
     const double unit = unit_bytes(d->spec[GEMM_TYPE]);
     const double row_bytes = (double)push->units * BLOCK * sizeof(float); // of activations
     const bool direct = d->spec[GEMM_DIRECT] != 0;
-    const bool shared = !direct && push->shared_row_tiles > 0;
+    const bool last = scene->sort.many == UINT32_MAX || push->plan != scene->sort.plan; // class
+    const bool shared = !direct && last && push->shared_row_tiles > 0;
     const double matrix = (double)tile->blocks * BLOCK * push->units * unit; // of a row tile
-    uint32_t tiles, experts = chosen(scene, push->tile_rows, &tiles);
+    uint32_t tiles = 0, experts = 0;
     if (direct || shared) {
-        work->rows += computed_rows(variant, push->tokens, push->tile_rows);
+        work->rows += vkmoe_gemm_computed_rows(variant, push->tokens, push->tile_rows);
         work->live_rows += push->tokens;
     }
     if (direct) {
@@ -146,8 +145,11 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
         tiles = div_up(push->tokens, push->tile_rows);
     } else {
         for (uint32_t e = 0; e < scene->experts; e++) {
-            work->rows += computed_rows(variant, scene->rows[e], push->tile_rows);
-            work->live_rows += scene->rows[e];
+            const uint32_t rows = rows_of(scene, push->plan, e);
+            experts += rows > 0;
+            tiles += div_up(rows, push->tile_rows);
+            work->rows += vkmoe_gemm_computed_rows(variant, rows, push->tile_rows);
+            work->live_rows += rows;
         }
     }
     const double row_tiles = push->row_tiles;
@@ -167,9 +169,11 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
         direct ? "" : " of each");
 }
 
-static void group_tokens(const struct dispatch *d, struct work *work)
+// Leaves in the scene what the products find.
+static void group_tokens(struct scene *scene, const struct dispatch *d, struct work *work)
 {
     const struct group_tokens_push *push = d->push;
+    scene->sort = *push;
     work->fresh = true;
     work->lanes = d->spec[GROUP_LANES];
     work->groups = d->groups;
@@ -320,8 +324,7 @@ static void embed(const struct dispatch *d, struct work *work)
     NAME(work, "%u rows", push->tokens);
 }
 
-struct work work_of(
-    const struct scene *scene, const struct variant *variant, const struct dispatch *d)
+struct work work_of(struct scene *scene, const struct variant *variant, const struct dispatch *d)
 {
     struct work work = { .groups = d->groups, .lanes = 64, .waits = 1 };
     switch (variant->kernel) {
@@ -329,7 +332,7 @@ struct work work_of(
     case KERNEL_decode_down: decode_down(scene, d, &work); break;
     case KERNEL_route: route(d, &work); break;
     case KERNEL_experts_gemm: experts_gemm(scene, variant, d, &work); break;
-    case KERNEL_group_tokens: group_tokens(d, &work); break;
+    case KERNEL_group_tokens: group_tokens(scene, d, &work); break;
     case KERNEL_activate: activate(d, &work); break;
     case KERNEL_combine: combine(d, &work); break;
     case KERNEL_store_kv: store_kv(scene, d, &work); break;

@@ -5,6 +5,8 @@
 
 #include "device/stream.h"
 
+#include "shaders/group_tokens.h"
+
 #define MOST_EXPERTS 1024
 
 // What dispatches find in memory, which the host has no part in.
@@ -13,7 +15,8 @@ struct scene {
     uint32_t keys;            // that a query sees
     uint32_t heads, kv_heads; // of the attention
     uint32_t experts, k;
-    uint32_t rows[MOST_EXPERTS]; // pairs that each expert got
+    uint32_t rows[MOST_EXPERTS];   // pairs that each expert got
+    struct group_tokens_push sort; // the last
 };
 
 struct work {
@@ -30,7 +33,8 @@ struct work {
     double rows, live_rows; // of a matrix product by tiles: computed, and wanted
 };
 
+// Dispatches are to be asked about in their order.
 struct work work_of(
-    const struct scene *scene, const struct variant *variant, const struct dispatch *dispatch);
+    struct scene *scene, const struct variant *variant, const struct dispatch *dispatch);
 
 #endif

@@ -87,10 +87,23 @@ uint count_lower(uint expert)
     return total;
 }
 
-void write_tile(uint index, uint first_row, uint expert, uint rows)
+// Experts that are cut alike.
+struct size_class {
+    uint plan; // its first word
+    uint tile_rows, up_row_tiles, down_row_tiles;
+};
+
+size_class class_of(bool many)
 {
-    pc.plan.v[PLAN_SIZE + 2 * index] = first_row;
-    pc.plan.v[PLAN_SIZE + 2 * index + 1] = expert << 16 | rows;
+    return many ? size_class(
+                      pc.many_plan, pc.many_tile_rows, pc.many_up_row_tiles, pc.many_down_row_tiles)
+                : size_class(0, pc.tile_rows, pc.up_row_tiles, pc.down_row_tiles);
+}
+
+void write_tile(uint at, uint first_row, uint expert, uint rows)
+{
+    pc.plan.v[at] = first_row;
+    pc.plan.v[at + 1] = expert << 16 | rows;
 }
 
 void write_dispatch(uint at, uint groups)
@@ -101,43 +114,69 @@ void write_dispatch(uint at, uint groups)
 }
 
 // Tiles of equal height up to 1, the fewest that hold `rows`.
-void cut(uint index, uint first_row, uint expert, uint rows, uint tiles)
+void cut(size_class c, uint index, uint first_row, uint expert, uint rows, uint tiles)
 {
     for (uint i = 0; i < tiles; i++) {
-        const uint begin = i * pc.tile_rows;
-        write_tile(index + i, first_row + begin, expert, min(rows - begin, pc.tile_rows));
+        const uint begin = i * c.tile_rows;
+        write_tile(c.plan + PLAN_SIZE + 2 * (index + i), first_row + begin, expert,
+            min(rows - begin, c.tile_rows));
     }
 }
 
-uint tiles_for(uint rows)
+uint tiles_for(size_class c, uint rows)
 {
-    return (rows + pc.tile_rows - 1) / pc.tile_rows;
+    return (rows + c.tile_rows - 1) / c.tile_rows;
 }
 
-// By the last workgroup alone, when all counts are known.
-void write_plan()
+// Of an expert's rows, those that go by a class: by the second the first of them.
+uint rows_of(uint rows, bool many)
 {
+    const uint few = FEW_ROWS(rows, pc.many, pc.many_rest, pc.many_tile_rows);
+    return many ? rows - few : few;
+}
+
+// What a class has of routed experts, `tiles`, and of the shared one.
+void write_head(size_class c, uint tiles, bool shared_too)
+{
+    const uint shared_row_tiles = shared_too ? pc.shared_up_row_tiles : 0;
+    const uint shared_tiles = shared_row_tiles == 0 ? 0 : tiles_for(c, pc.tokens);
+    cut(c, tiles, 0, pc.experts, pc.tokens, shared_tiles);
+    pc.plan.v[c.plan + PLAN_TILES] = tiles;
+    pc.plan.v[c.plan + PLAN_SHARED_TILES] = shared_tiles;
+    write_dispatch(c.plan + PLAN_UP, tiles * c.up_row_tiles + shared_tiles * shared_row_tiles);
+    write_dispatch(c.plan + PLAN_DOWN, tiles * c.down_row_tiles);
+}
+
+// What a class's plan says; by all lanes, when all counts are known.
+void write_class(bool many)
+{
+    const size_class c = class_of(many);
     const uint run = (pc.experts + LANES - 1) / LANES;
     const uint begin = min(gl_LocalInvocationIndex * run, pc.experts);
     const uint end = min(begin + run, pc.experts);
     uint mine = 0;
     for (uint e = begin; e < end; e++)
-        mine += tiles_for(pc.counts.v[pc.experts + e]);
+        mine += tiles_for(c, rows_of(pc.counts.v[pc.experts + e], many));
     uint total;
     uint index = exclusive_sum(mine, total);
     for (uint e = begin; e < end; e++) {
-        const uint rows = pc.counts.v[pc.experts + e];
-        cut(index, pc.counts.v[e], e, rows, tiles_for(rows));
-        index += tiles_for(rows);
+        const uint all = pc.counts.v[pc.experts + e], rows = rows_of(all, many);
+        const uint first = pc.counts.v[e] + (many ? 0 : all - rows);
+        cut(c, index, first, e, rows, tiles_for(c, rows));
+        index += tiles_for(c, rows);
     }
-    if (gl_LocalInvocationIndex == 0) {
-        const uint shared_tiles = pc.shared_up_row_tiles == 0 ? 0 : tiles_for(pc.tokens);
-        cut(total, 0, pc.experts, pc.tokens, shared_tiles);
-        pc.plan.v[PLAN_TILES] = total;
-        pc.plan.v[PLAN_SHARED_TILES] = shared_tiles;
-        write_dispatch(PLAN_UP, total * pc.up_row_tiles + shared_tiles * pc.shared_up_row_tiles);
-        write_dispatch(PLAN_DOWN, total * pc.down_row_tiles);
-    }
+    if (gl_LocalInvocationIndex == 0)
+        write_head(c, total, many || pc.many == ~0u);
+}
+
+// By the last workgroup alone. A loop, as both classes at once are too many scalars for AMD.
+void write_plan()
+{
+    const uint classes = pc.many == ~0u ? 1 : 2;
+    uint i = 0;
+    [[dont_unroll]] do
+        write_class(i != 0);
+    while (++i < classes);
 }
 
 void main()

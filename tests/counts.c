@@ -3,12 +3,10 @@
 #include "device/stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
 
 #include "check.h"
+#include "class_dispatches.h"
 #include "guest.h"
 #include "random.h"
 #include <vkmoe/moe.h>
-
-#define MAX_TOKENS 65536u // of a forward
-#define MAX_EXPERTS 1024u
 
 // A device of the library's own, and what the tests here make of it.
 struct bench {
@@ -178,7 +176,8 @@ static bool check_dispatches(struct bench *b, const vkmoe_moe *layer, const stru
     tap_note("%s: decodes up to %u tokens", c->name, limit);
     CHECK(limit >= 1 && limit <= c->most); // one always; how many more is the device's choice
     for (size_t i = 0; i < sizeof many / sizeof *many; i++)
-        CHECK(count_dispatches(b, layer, many[i], routed) == c->prefill);
+        CHECK(count_dispatches(b, layer, many[i], routed)
+            == c->prefill + class_dispatches(layer, many[i]));
     return true;
 fail:
     return false;
@@ -422,7 +421,7 @@ static bool check_scratch(struct guest *g, const struct vkmoe_moe_params *shape,
     for (size_t i = 0; i < count; i++)
         CHECK(y[i] == 12345);
     g->record = (struct record){ 0 };
-    const uint32_t prefill = shape->shared.inner ? 6 : 5;
+    const uint32_t prefill = (shape->shared.inner ? 6 : 5) + class_dispatches(g->layer, tokens);
     CHECK(record_with(g, tokens, size, VKMOE_OK, tokens == 1 ? 3 : prefill));
     CHECK(!g->record.lines[VKMOE_LOG_ERROR] && !g->record.lines[VKMOE_LOG_WARNING]);
     for (size_t i = 0; i < count; i++)

@@ -47,8 +47,8 @@ static void see_nothing(void *user)
     (void)user;
 }
 
-static enum vkmoe_status begin(
-    enum vkmoe_device_type type, const struct observer *observer, vkmoe_device **out)
+static enum vkmoe_status begin_with(enum vkmoe_device_type type, struct matrix_units units,
+    const struct observer *observer, vkmoe_device **out)
 {
     return vkmoe_rehearsal_begin(
         &(struct rehearsal_params){
@@ -56,10 +56,17 @@ static enum vkmoe_status begin(
             .type = type,
             .min_subgroup_size = 16,
             .max_subgroup_size = 64,
+            .matrix_units = units,
             .log = printing_log,
             .observer = observer,
         },
         out);
+}
+
+static enum vkmoe_status begin(
+    enum vkmoe_device_type type, const struct observer *observer, vkmoe_device **out)
+{
+    return begin_with(type, (struct matrix_units){ 0 }, observer, out);
 }
 
 // A layer and what a forward of it takes.
@@ -251,5 +258,145 @@ fail:
     return ok;
 }
 
+// -------------------------------------------------------------------------- size classes
+
+// Products of a layer, and how its pairs are sorted for them: with forms that are called so for
+// few rows an expert and for many, or all alike.
+struct sort {
+    const char *name;
+    bool matrices; // the card has units for them
+    enum vkmoe_dtype up, down;
+    uint32_t tokens, k, experts;
+    bool one_class; // is asked for
+    const char *few, *large;
+    uint32_t many, rest; // rows
+};
+
+#define WIDE(bits) VKMOE_DTYPE_F##bits, VKMOE_DTYPE_F##bits
+static const struct sort sorts[] = {
+    { "matrices", true, WIDE(16), 512, 8, 128, false, "matrix_16x16_32", "matrix_16x16_64", 33, 0 },
+    { "few-on-average", true, WIDE(16), 64, 8, 128, false, "matrix_16x16_16", "matrix_16x16_64", 17,
+        0 },
+    { "few-at-all", true, WIDE(16), 33, 8, 128, false, "matrix_16x16_16", NULL, 0, 0 },
+    { "many-everywhere", true, WIDE(16), 4096, 2, 8, false, "matrix_16x16_64", NULL, 0, 0 },
+    { "asked-for-one", true, WIDE(16), 512, 8, 128, true, "matrix_16x16_64", NULL, 0, 0 },
+    { "one-form", true, VKMOE_DTYPE_Q4_K, VKMOE_DTYPE_Q4_K, 512, 8, 128, false,
+        "matrix_16x16_unpack", NULL, 0, 0 },
+    { "one-of-two-has-forms", true, VKMOE_DTYPE_F16, VKMOE_DTYPE_Q4_K, 512, 8, 128, false,
+        "matrix_16x16_64", NULL, 0, 0 },
+    { "no-matrices", false, WIDE(32), 512, 8, 128, false, "shared_tile_32", "shared_tile", 49, 49 },
+    { "no-matrices-mixed", false, VKMOE_DTYPE_Q4_K, VKMOE_DTYPE_Q8_0, 400, 2, 16, false,
+        "narrow_tile_32", "narrow_tile", 49, 49 },
+    { "least-tokens", false, WIDE(32), 98, 4, 16, false, "shared_tile_32", "shared_tile", 49, 0 },
+    { "too-few-tokens", false, WIDE(32), 97, 4, 16, false, "shared_tile_32", NULL, 0, 0 },
+};
+
+static struct sorted_pairs plan_sort(
+    vkmoe_device *device, const struct sort *s, bool one_class, uint64_t *size)
+{
+    const struct experts up = { .device = device, .dtype = s->up, .count = s->experts };
+    struct experts down = up;
+    down.dtype = s->down;
+    *size = 0;
+    return vkmoe_pairs_plan(size,
+        &(struct sorted_products){ .up = &up, .down = &down, .one_class = one_class }, s->tokens,
+        s->k);
+}
+
+static bool check_sort(vkmoe_device *device, const struct sort *s)
+{
+    uint64_t size;
+    const struct sorted_pairs sorted = plan_sort(device, s, s->one_class, &size);
+    const struct size_class *classes = sorted.classes;
+    const bool compiled = vkmoe_form_named(device, "experts_gemm", s->few, s->up, false) != NULL;
+    tap_note("%s: %s, %s", s->name, compiled ? classes[0].up->form : "not compiled",
+        sorted.class_count > 1 ? classes[1].up->form : "and no others");
+    return !compiled
+        || (sorted.class_count == (s->large ? 2 : 1) && !strcmp(classes[0].up->form, s->few)
+            && sorted.many == (s->large ? s->many : UINT32_MAX) && sorted.rest == s->rest
+            && size <= 1 << 20 // what the header says is for this
+            && (!s->large
+                || (!strcmp(classes[1].up->form, s->large) && classes[1].plan > classes[0].plan
+                    && classes[1].tile_rows > classes[0].tile_rows)));
+}
+
+// What products of so many rows an expert cost: rows computed for each that is wanted, and tiles,
+// which read all weights of an expert each.
+struct cost {
+    double rows;
+    uint32_t tiles;
+};
+
+static struct cost cost_of(const struct sorted_pairs *sorted, const uint32_t *rows, uint32_t count)
+{
+    struct cost cost = { 0, 0 };
+    double wanted = 0;
+    for (uint32_t e = 0; e < count; e++) {
+        const struct size_class *classes = sorted->classes;
+        const uint32_t few =
+            FEW_ROWS(rows[e], sorted->many, sorted->rest, MAX(classes[1].tile_rows, 1));
+        const uint32_t parts[2] = { few, rows[e] - few };
+        for (uint32_t i = 0; i < sorted->class_count; i++) {
+            cost.rows += vkmoe_gemm_computed_rows(classes[i].up, parts[i], classes[i].tile_rows);
+            cost.tiles += div_up(parts[i], classes[i].tile_rows);
+        }
+        wanted += rows[e];
+    }
+    cost.rows /= wanted;
+    return cost;
+}
+
+// One expert is chosen by a share of the pairs, others the less the later they come.
+static void skew(const struct sort *s, double share, uint32_t *rows)
+{
+    const uint32_t pairs = s->tokens * s->k;
+    double harmonic = 0;
+    rows[0] = MIN((uint32_t)(share * pairs), s->tokens);
+    for (uint32_t e = 1; e < s->experts; e++)
+        harmonic += 1.0 / e;
+    for (uint32_t e = 1; e < s->experts; e++)
+        rows[e] = MIN((uint32_t)((pairs - rows[0]) / (harmonic * e)), s->tokens);
+}
+
+// Classes save tiles or rows, and no more than a few rows are the price.
+static bool check_savings(vkmoe_device *device, uint32_t tokens, bool matrices)
+{
+    uint64_t size;
+    uint32_t rows[128];
+    const enum vkmoe_dtype dtype = matrices ? VKMOE_DTYPE_F16 : VKMOE_DTYPE_F32;
+    const struct sort s = { .up = dtype, .down = dtype, .tokens = tokens, .k = 8, .experts = 128 };
+    skew(&s, 0.3, rows);
+    const struct sorted_pairs one = plan_sort(device, &s, true, &size);
+    const struct sorted_pairs sorted = plan_sort(device, &s, false, &size);
+    const struct cost before = cost_of(&one, rows, s.experts);
+    const struct cost after = cost_of(&sorted, rows, s.experts);
+    tap_note("%4u tokens, %s: %.2f rows for each, %u tiles; %u classes: %.2f, %u", s.tokens,
+        one.classes[0].up->form, before.rows, before.tiles, sorted.class_count, after.rows,
+        after.tiles);
+    // Those for matrix units compute as many rows in any tile; small ones want less of a card.
+    const bool units = one.classes[0].up->needs & NEED_ANY_MATRIX;
+    const bool saves = after.rows < before.rows || after.tiles < before.tiles;
+    return sorted.class_count == 2 && after.rows <= 1.03 * before.rows
+        && (saves || (units && after.tiles == before.tiles));
+}
+
+static bool test_classes(int matrices)
+{
+    static const struct observer observer = { see_product, see_nothing, NULL };
+    static const struct matrix_units units[] = { { 0 }, { 16, 16, 16, 64 } };
+    vkmoe_device *device = NULL;
+    CHECK_OK(begin_with(VKMOE_DEVICE_TYPE_DISCRETE, units[matrices], &observer, &device));
+    for (uint32_t i = 0; i < COUNT_OF(sorts); i++)
+        CHECK(sorts[i].matrices != matrices || check_sort(device, &sorts[i]));
+    for (uint32_t tokens = 128; tokens <= 2048; tokens *= 2)
+        CHECK(check_savings(device, tokens, matrices));
+    vkmoe_rehearsal_end(&device);
+    return true;
+fail:
+    vkmoe_rehearsal_end(&device);
+    return false;
+}
+
 TESTS_MAIN(ON_HOST, { "card", test_card }, { "cpu", test_cpu }, { "gate-apart", test_gate_apart },
+    { "classes", NULL, test_classes, 0 }, { "classes-matrices", NULL, test_classes, 1 },
     { "memory", test_memory }, { "transfers", test_transfers })

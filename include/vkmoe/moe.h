@@ -236,9 +236,11 @@ struct vkmoe_moe_forward_params {
 // expert or of the others, has another dtype than up, gate and up are products of their own, which
 // makes two more, and one more with a shared expert that no latent stands beside. A latent makes
 // two more without a shared expert; with one, which then is products of its own, there are ten for
-// few tokens and twelve otherwise, one less without shared.gate. More than 131072 tokens * k are
-// worked off in several passes of so many dispatches each. Inputs must not be written, nor any
-// buffer freed, before the stream has finished.
+// few tokens and twelve otherwise, one less without shared.gate. On graphics cards, up, down and a
+// gate that is apart are one more each where an expert can get so many tokens that experts with few
+// and with many are multiplied apart. More than 131072 tokens * k are worked off in several passes
+// of so many dispatches each. Inputs must not be written, nor any buffer freed, before the stream
+// has finished.
 //
 // INVALID if a span is too short or misaligned; OUT_OF_MEMORY if scratch could not grow or a
 // pipeline could not be made. Nothing is recorded when it fails.

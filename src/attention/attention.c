@@ -44,7 +44,9 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
     if (p->router.capacity > 0)
         return vkmoe_refuse(
             &a->loading->caller, VKMOE_ERROR_INVALID, "router.capacity has no meaning here");
-    return vkmoe_moe_load(a->loading, &moe, &a->experts);
+    TRY_RETURN(vkmoe_moe_load(a->loading, &moe, &a->experts));
+    a->experts->one_class = true; // attend takes its queries by the same tiles
+    return VKMOE_OK;
 }
 
 // Whether queries, keys and values can be one matrix: one dispatch, in which the few rows of keys

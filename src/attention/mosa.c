@@ -171,7 +171,7 @@ struct attention_plan vkmoe_mosa_plan(const vkmoe_attention *a, uint32_t tokens)
         .moe = vkmoe_moe_plan_sorted(a->experts, tokens),
     };
     plan.query = plan.moe.h;
-    plan.tile_rows = plan.moe.sorted.tile_rows;
+    plan.tile_rows = plan.moe.sorted.classes[0].tile_rows;
     plan.size = align_up(plan.moe.size, BUFFER_ALIGNMENT);
     plan.key = vkmoe_scratch_take(&plan.size, pairs * row);
     plan.value = vkmoe_scratch_take(&plan.size, pairs * row);

@@ -46,7 +46,7 @@ static void plan_queries(const vkmoe_attention *a, uint32_t tokens, struct atten
     plan->moe = vkmoe_moe_plan_cut(a->experts, &whole, plan->tokens);
     plan->mode = plan->moe.few ? ROWS_PAIRS : ROWS_SORTED;
     plan->tokens = plan->moe.tokens;
-    plan->tile_rows = plan->moe.few ? 0 : plan->moe.sorted.tile_rows;
+    plan->tile_rows = plan->moe.few ? 0 : plan->moe.sorted.classes[0].tile_rows;
     plan->query = plan->moe.h;
     plan->size = align_up(plan->moe.size, BUFFER_ALIGNMENT);
 }

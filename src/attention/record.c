@@ -30,8 +30,8 @@ static struct row_operands find_rows(const struct attention_pass *pass)
     const uint64_t dummy = or_dummy(pass, 0);
     switch (pass->plan->mode) {
     case ROWS_SORTED:
-        return (
-            struct row_operands){ scratch_at(pass, sorted->plan), scratch_at(pass, sorted->rows) };
+        return (struct row_operands){ scratch_at(pass, sorted->classes[0].plan),
+            scratch_at(pass, sorted->rows) };
     case ROWS_PAIRS: return (struct row_operands){ dummy, pass->pairs.ids };
     default: return (struct row_operands){ dummy, dummy };
     }

@@ -132,7 +132,7 @@ bool vkmoe_precision_matters(const vkmoe_device *device, enum vkmoe_dtype dtype)
 }
 
 // As it was measured; NULL: it was not.
-static const struct variant *measured(const vkmoe_device *device, enum kernel kernel,
+static const struct form_override *measured(const vkmoe_device *device, enum kernel kernel,
     enum vkmoe_dtype dtype, uint32_t rows, bool fast)
 {
     const struct overrides *o = device->overrides;
@@ -145,14 +145,21 @@ static const struct variant *measured(const vkmoe_device *device, enum kernel ke
             && !verdict_is_wrong(device->verdicts, form->variant, 1u << dtype, fast))
             best = form;
     }
-    return best ? best->variant : NULL;
+    return best;
 }
 
 const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
     enum vkmoe_dtype dtype, uint32_t rows, bool fast)
 {
-    const struct variant *form = measured(device, kernel, dtype, rows, fast);
-    return form ? form : choose(device, kernel, 1u << dtype, rows, fast);
+    const struct form_override *form = measured(device, kernel, dtype, rows, fast);
+    return form ? form->variant : choose(device, kernel, 1u << dtype, rows, fast);
+}
+
+uint32_t vkmoe_form_from(const vkmoe_device *device, enum kernel kernel, enum vkmoe_dtype dtype,
+    uint32_t rows, bool fast)
+{
+    const struct form_override *form = measured(device, kernel, dtype, rows, fast);
+    return form ? form->from : choose(device, kernel, 1u << dtype, rows, fast)->from;
 }
 
 const struct variant *vkmoe_kernel_choose(const vkmoe_device *device, enum kernel kernel)

@@ -65,6 +65,10 @@ uint64_t vkmoe_variant_hash(const struct variant *variant, uint64_t hash);
 const struct variant *vkmoe_form_choose(const vkmoe_device *device, enum kernel kernel,
     enum vkmoe_dtype dtype, uint32_t rows, bool fast);
 
+// The fewest rows an expert from which on it is that, up to `rows`.
+uint32_t vkmoe_form_from(const vkmoe_device *device, enum kernel kernel, enum vkmoe_dtype dtype,
+    uint32_t rows, bool fast);
+
 // That row: the form that others are compared with.
 const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype dtype);
 

@@ -70,8 +70,8 @@ struct mix_plan vkmoe_mix_plan(const struct mix *mix, uint32_t tokens, uint64_t 
     const uint32_t pairs = tokens * r->experts_per_token;
     struct mix_plan plan = { .size = begin };
     plan.weights = vkmoe_scratch_take(&plan.size, (uint64_t)pairs * 4);
-    plan.sorted =
-        vkmoe_pairs_plan(&plan.size, &(struct sorted_products){ .up = &mix->experts }, pairs, 0);
+    plan.sorted = vkmoe_pairs_plan(
+        &plan.size, &(struct sorted_products){ .up = &mix->experts }, tokens, r->experts_per_token);
     uint64_t early = plan.size;
     plan.logits = vkmoe_scratch_take(&early, (uint64_t)tokens * r->experts * 4);
     plan.ids = vkmoe_scratch_take(&early, (uint64_t)pairs * 4);

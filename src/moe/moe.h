@@ -20,6 +20,7 @@ struct vkmoe_moe {
     struct router router;
     struct experts gate; // apart: of another dtype than up; else zeroed, and up has it
     struct experts up, down;
+    bool one_class;               // see struct sorted_products
     vkmoe_buffer *output_bias;    // f32 [hidden], or NULL
     struct latent_experts latent; // zeroed: there is none
 };

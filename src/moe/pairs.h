@@ -37,12 +37,14 @@ struct sorted_products {
     const struct experts *gate; // of as many rows as up; NULL: is in `up`, or there is none
     const struct experts *up;
     const struct experts *down; // NULL: there is none
+    bool one_class;             // who else reads the plan wants all tiles in it
 };
 
-// How `pairs` of them are sorted for these products: the forms, and room in scratch for tiles that
-// all can take, of `shared_tokens` tokens as well.
+// How the pairs of so many tokens, k of each, are sorted for these products: the forms, and room in
+// scratch for tiles that all can take, of the shared expert as well. Experts with few rows and
+// those with many are classes of their own where a form is for many only.
 struct sorted_pairs vkmoe_pairs_plan(
-    uint64_t *size, const struct sorted_products *products, uint32_t pairs, uint32_t shared_tokens);
+    uint64_t *size, const struct sorted_products *products, uint32_t tokens, uint32_t k);
 
 struct sort_operands {
     struct pairs pairs;

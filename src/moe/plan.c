@@ -13,6 +13,7 @@ struct sorted_products vkmoe_moe_products(const vkmoe_moe *moe)
         .gate = gate_is_apart(moe) ? &moe->gate : NULL,
         .up = &moe->up,
         .down = &moe->down,
+        .one_class = moe->one_class,
     };
 }
 
@@ -48,7 +49,7 @@ static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bo
         return s;
     }
     const struct sorted_products products = vkmoe_moe_products(moe);
-    s.sorted = vkmoe_pairs_plan(&s.size, &products, (uint32_t)pairs, shared_inner ? tokens : 0);
+    s.sorted = vkmoe_pairs_plan(&s.size, &products, tokens, p->experts_per_token);
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);

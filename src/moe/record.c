@@ -16,15 +16,12 @@ enum vkmoe_status vkmoe_moe_record_route(const struct moe_pass *pass)
         });
 }
 
-// The form is one of the plan's.
 static enum vkmoe_status record_product(const struct moe_pass *pass, const struct experts *experts,
-    const struct up_operands *operands, const struct variant *form)
+    const struct up_operands *operands, const struct sorted_pairs *sorted)
 {
-    struct sorted_pairs sorted = pass->plan.sorted;
-    sorted.up = form;
     return pass->plan.few
         ? vkmoe_experts_decode_up(pass->stream, experts, operands)
-        : vkmoe_experts_gemm_up(pass->stream, experts, operands, &sorted, pass->scratch);
+        : vkmoe_experts_gemm_up(pass->stream, experts, operands, sorted, pass->scratch);
 }
 
 // Gate and up, each by itself, and what is made of them.
@@ -34,12 +31,15 @@ static enum vkmoe_status record_apart(const struct moe_pass *pass, const struct 
     const struct moe_plan *plan = &pass->plan;
     const uint32_t tokens = o->pairs.tokens;
     struct up_operands gate = *o, up = *o;
+    struct sorted_pairs sorted = plan->sorted;
+    for (uint32_t i = 0; i < sorted.class_count; i++)
+        sorted.classes[i].up = sorted.classes[i].gate;
     gate.activation.kind = up.activation.kind = VKMOE_ACTIVATION_IDENTITY;
     gate.h = scratch_address(pass, plan->gate);
     gate.shared_h = scratch_address(pass, plan->shared_gate);
     up.beside = true;
-    TRY_RETURN(record_product(pass, &moe->gate, &gate, plan->sorted.gate));
-    TRY_RETURN(record_product(pass, &moe->up, &up, plan->sorted.up));
+    TRY_RETURN(record_product(pass, &moe->gate, &gate, &sorted));
+    TRY_RETURN(record_product(pass, &moe->up, &up, &plan->sorted));
     struct activate_operands activate = {
         .gate = gate.h,
         .h = o->h,
@@ -81,7 +81,7 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
             },
             &plan->sorted, pass->scratch));
     return gate_is_apart(moe) ? record_apart(pass, &operands)
-                              : record_product(pass, &moe->up, &operands, plan->sorted.up);
+                              : record_product(pass, &moe->up, &operands, &plan->sorted);
 }
 
 static enum shared_mode shared_mode(const vkmoe_moe *moe)

@@ -77,8 +77,8 @@ uint64_t vkmoe_experts_table(const struct experts *experts);
 
 // ----------------------------------------------------------------------- products
 //
-// Each is one dispatch after a barrier. Operands are device addresses of f32, multiples of 4,
-// unless said otherwise; `padded` means to a multiple of 8.
+// Each is one dispatch after a barrier; of sorted pairs, one for each class. Operands are device
+// addresses of f32, multiples of 4, unless said otherwise; `padded` means to a multiple of 8.
 
 static inline uint32_t padded_columns(uint32_t columns)
 {
@@ -116,11 +116,20 @@ struct pairs {
 #define PAIRS_OPERANDS(pairs_) \
     .ids = (pairs_).ids, .weights = (pairs_).weights, .tokens = (pairs_).tokens, .k = (pairs_).k
 
-// The same, sorted by expert and cut into tiles: see shaders/group_tokens.h.
-struct sorted_pairs {
-    uint64_t rows, counts, plan;            // byte offsets in the stream's scratch
+// How the rows of some of the experts are multiplied: of all, or of those with few rows or many.
+struct size_class {
+    uint64_t plan;                          // byte offset in the stream's scratch
     const struct variant *gate, *up, *down; // the products' forms; NULL: there is no such product
     uint32_t tile_rows;                     // the largest tile, which all can take
+};
+
+// The same, sorted by expert and cut into tiles: see shaders/group_tokens.h.
+struct sorted_pairs {
+    uint64_t rows, counts;        // byte offsets in the stream's scratch
+    struct size_class classes[2]; // the shared expert is of the last
+    uint32_t class_count;
+    uint32_t many; // rows from which on an expert is of the second
+    uint32_t rest; // what is left after its whole tiles is of the first if it is fewer rows
 };
 
 struct activation {
@@ -209,11 +218,19 @@ enum vkmoe_status vkmoe_experts_direct_few(
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec);
 
+// What a form of experts_gemm computes of so many rows of one matrix, in tiles of `tile_rows`:
+// those for matrix units have a body for each number of matrices in a tile; others, for up to 16
+// rows.
+uint32_t vkmoe_gemm_computed_rows(const struct variant *form, uint32_t rows, uint32_t tile_rows);
+
 // The form of decode_up or decode_down.
 const struct variant *vkmoe_experts_decode_form(const struct experts *experts, enum kernel kernel);
 
 // The form of a GEMM of so many rows an expert.
 const struct variant *vkmoe_experts_form(const struct experts *experts, uint32_t rows);
+
+// The fewest rows for which that is the form that it is for `rows`.
+uint32_t vkmoe_experts_form_from(const struct experts *experts, uint32_t rows);
 
 // Its tiles along the outputs; 0 for a matrix that is not there.
 uint32_t vkmoe_experts_row_tiles(const struct experts *experts, const struct variant *form);

@@ -337,6 +337,11 @@ const struct variant *vkmoe_experts_form(const struct experts *e, uint32_t rows)
                    : vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
 }
 
+uint32_t vkmoe_experts_form_from(const struct experts *e, uint32_t rows)
+{
+    return e->form ? 0 : vkmoe_form_from(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
+}
+
 uint32_t vkmoe_experts_row_tiles(const struct experts *e, const struct variant *form)
 {
     return e->count > 0 ? div_up(e->matrices[0].blocks, form->tile.blocks) : 0;
@@ -364,18 +369,16 @@ static struct experts_gemm_push gemm_push(const struct experts *e, const struct 
     };
 }
 
-// The same of pairs sorted by expert; `form` is one of `sorted`.
-static struct experts_gemm_push sorted_push(const struct experts *e, const struct variant *form,
-    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
+// The same of pairs sorted by expert, but for what each class has of its own.
+static struct experts_gemm_push sorted_push(const struct experts *e, const struct pairs *pairs,
+    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
-    struct experts_gemm_push push = gemm_push(e, form);
-    push.plan = vkmoe_buffer_address(scratch) + sorted->plan;
+    struct experts_gemm_push push = gemm_push(e, sorted->classes[0].up);
     push.rows = vkmoe_buffer_address(scratch) + sorted->rows;
     push.weights = pairs->weights;
     push.k = pairs->k;
     push.experts = e->count;
     push.tokens = pairs->tokens;
-    push.tile_rows = sorted->tile_rows;
     return push;
 }
 
@@ -399,6 +402,19 @@ void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint
     spec[GEMM_WHOLE] = spec[GEMM_PACKED] && source_columns % slice == 0;
 }
 
+uint32_t vkmoe_gemm_computed_rows(const struct variant *form, uint32_t rows, uint32_t tile_rows)
+{
+    if (form->needs & NEED_ANY_MATRIX) {
+        const uint32_t matrix = form->needs & (NEED_matrix_8x8 | NEED_matrix_8x8x8) ? 8 : 16;
+        return (uint32_t)align_up(rows, matrix);
+    }
+    const uint32_t narrow = MIN(form->tile.rows, 16), rest = rows % tile_rows;
+    return rows / tile_rows * (tile_rows > 16 ? form->tile.rows : narrow)
+        + (rest > 16       ? form->tile.rows
+                : rest > 0 ? narrow
+                           : 0);
+}
+
 static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     const struct variant *form, const struct experts_gemm_push *push, struct dispatch *d)
 {
@@ -413,6 +429,29 @@ static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
     vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
     d->push = push;
     return stream_run(stream, d);
+}
+
+// Class by class, whose rows are not each other's. `d` and `push` are of all of them.
+static enum vkmoe_status run_classes(vkmoe_stream *stream, const struct experts *e,
+    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    const struct experts_gemm_push *push, const struct dispatch *d)
+{
+    const bool up = d->spec[GEMM_UP] != 0;
+    for (uint32_t i = 0; i < sorted->class_count; i++) {
+        const struct size_class *class = &sorted->classes[i];
+        const struct variant *form = up ? class->up : class->down;
+        struct experts_gemm_push own = *push;
+        own.plan = vkmoe_buffer_address(scratch) + class->plan;
+        own.tile_rows = class->tile_rows;
+        own.row_tiles = vkmoe_experts_row_tiles(e, form);
+        own.shared_row_tiles = up ? vkmoe_experts_shared_row_tiles(e, form) : 0;
+        struct dispatch dispatch = *d;
+        dispatch.indirect = scratch;
+        dispatch.indirect_offset = class->plan + 4 * (up ? PLAN_UP : PLAN_DOWN);
+        dispatch.beside |= i > 0;
+        TRY_RETURN(run_gemm(stream, e, form, &own, &dispatch));
+    }
+    return VKMOE_OK;
 }
 
 // The shared expert by itself, beside the others: all tokens by one matrix.
@@ -448,15 +487,14 @@ static enum vkmoe_status gemm_shared_up(
 enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *e,
     const struct up_operands *o, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
-    struct experts_gemm_push push = sorted_push(e, sorted->up, &o->pairs, sorted, scratch);
+    struct experts_gemm_push push = sorted_push(e, &o->pairs, sorted, scratch);
     push.source = o->x;
     push.result = o->h;
     push.shared_result = o->shared_h;
     push.source_columns = push.source_stride = e->columns;
     push.result_columns = push.result_stride = padded_columns(e->rows);
     push.shared_result_columns = padded_columns(e->shared.rows);
-    push.shared_row_tiles = vkmoe_experts_shared_row_tiles(e, sorted->up);
-    struct dispatch d = {
+    const struct dispatch d = {
         .spec = {
             [GEMM_UP] = 1,
             [GEMM_GATED] = e->gated,
@@ -467,11 +505,9 @@ enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct exper
             [GEMM_ALPHA] = float_bits(o->activation.alpha),
             [GEMM_LIMIT] = float_bits(o->activation.limit),
         },
-        .indirect = scratch,
-        .indirect_offset = sorted->plan + 4 * PLAN_UP,
         .beside = o->beside,
     };
-    TRY_RETURN(run_gemm(stream, e, sorted->up, &push, &d));
+    TRY_RETURN(run_classes(stream, e, sorted, scratch, &push, &d));
     return is_apart(e) ? gemm_shared_up(stream, e, o) : VKMOE_OK;
 }
 
@@ -479,43 +515,39 @@ enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct ex
     const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
     uint64_t source, uint32_t sharing, uint64_t result)
 {
-    struct experts_gemm_push push = sorted_push(e, sorted->up, pairs, sorted, scratch);
+    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
     push.source = source;
     push.result = result;
     push.k = sharing;
     push.source_columns = push.source_stride = e->columns;
     push.result_columns = push.result_stride = e->rows;
-    struct dispatch d = {
+    const struct dispatch d = {
         .spec = {
             [GEMM_UP] = 1,
             [GEMM_TO_PAIRS] = 1,
             [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
             [GEMM_BIAS] = e->bias != NULL,
         },
-        .indirect = scratch,
-        .indirect_offset = sorted->plan + 4 * PLAN_UP,
     };
-    return run_gemm(stream, e, sorted->up, &push, &d);
+    return run_classes(stream, e, sorted, scratch, &push, &d);
 }
 
 enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *e,
     const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
     uint64_t h, uint64_t outputs)
 {
-    struct experts_gemm_push push = sorted_push(e, sorted->down, pairs, sorted, scratch);
+    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
     push.source = h;
     push.result = outputs;
     push.source_columns = push.source_stride = padded_columns(e->columns);
     push.result_columns = push.result_stride = e->rows;
-    struct dispatch d = {
+    const struct dispatch d = {
         .spec = {
             [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
             [GEMM_BIAS] = e->bias != NULL,
         },
-        .indirect = scratch,
-        .indirect_offset = sorted->plan + 4 * PLAN_DOWN,
     };
-    return run_gemm(stream, e, sorted->down, &push, &d);
+    return run_classes(stream, e, sorted, scratch, &push, &d);
 }
 
 enum vkmoe_status vkmoe_experts_direct(
