@@ -109,6 +109,8 @@ bool registry_choice(void)
         { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 8, 4, 8 } },
         { lavapipe_26, f32, 4096, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
         { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
+        { lavapipe_26, VKMOE_DTYPE_Q4_K, 0, "experts_gemm_narrow_broadcast_k_int64", { 16, 2, 8 } },
+        { lavapipe_26, VKMOE_DTYPE_Q4_0, 0, "experts_gemm_narrow_broadcast_int64", { 16, 2, 8 } },
         { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
         { NEED_gpu, f16, 32, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
         { NEED_gpu, f16, 33, "experts_gemm_shared_tile", { 64, 8, 128 } },

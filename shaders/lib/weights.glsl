@@ -145,7 +145,7 @@ record_at record_of(uint size, uint chunks, uint strip, uint units, unit_at at)
 //     unit unpack(uint type, weight_rows m, uint strip, uint units, unit_at at)
 // for a unit of `units` of the rows' strip, of any of them.
 #include "formats.glsl"
-#ifndef NARROW
+#ifndef CODE_BOOK_GLSL
 void load_code_book(U32x2 table, uint lanes) { } // see lib/code_book.glsl
 #endif
 

@@ -25,6 +25,7 @@ struct tile {
 #define FORMAT_q8_0 (1u << VKMOE_DTYPE_Q8_0)
 #define FORMAT_q4_0 (1u << VKMOE_DTYPE_Q4_0)
 #define FORMAT_q4_K (1u << VKMOE_DTYPE_Q4_K)
+#define FORMAT_q5_K (1u << VKMOE_DTYPE_Q5_K)
 #define FORMAT_q6_K (1u << VKMOE_DTYPE_Q6_K)
 #define FORMATS_wide (FORMAT_f32 | FORMAT_f16 | FORMAT_bf16 | FORMAT_q8_0)
 #define FORMATS_narrow (~FORMATS_wide)                // all other formats, see kernels.def

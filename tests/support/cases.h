@@ -95,10 +95,10 @@ struct kernel_suite {
     uint64_t (*flops)(const struct kernel_case *test);
 };
 
-// True if the form's module has code for weights of `dtype`: narrow ones have modules of their own.
+// True if the form's module has code for weights of `dtype`.
 static inline bool form_has(const struct variant *variant, enum vkmoe_dtype dtype)
 {
-    return (variant->formats == FORMATS_narrow) == (FORMATS_narrow >> dtype & 1);
+    return variant->formats >> dtype & 1;
 }
 
 // The suite of a file that has `cases`, `shapes` and functions of these names.
