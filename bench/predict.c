@@ -60,8 +60,8 @@ struct cost cost_of(const struct card *card, uint32_t wave, const struct recorde
 // Whether it multiplies by matrices, whose weights the card must wait for.
 static bool is_product(enum kernel kernel)
 {
-    return kernel == KERNEL_decode_up || kernel == KERNEL_decode_down || kernel == KERNEL_route
-        || kernel == KERNEL_experts_gemm;
+    return kernel == KERNEL_decode_up || kernel == KERNEL_decode_heads
+        || kernel == KERNEL_decode_down || kernel == KERNEL_route || kernel == KERNEL_experts_gemm;
 }
 
 static void add(struct prediction *p, const struct card *card, const struct recorded_dispatch *d,

@@ -12,6 +12,7 @@
 #include "shaders/attend.h"
 #include "shaders/combine.h"
 #include "shaders/decode_down.h"
+#include "shaders/decode_heads.h"
 #include "shaders/decode_up.h"
 #include "shaders/embed.h"
 #include "shaders/experts_gemm.h"
@@ -88,6 +89,21 @@ static void decode_up(const struct scene *scene, const struct dispatch *d, struc
     NAME(work, "%u x %u%s",
         (push->k > 0 ? push->row_tiles : push->shared_row_tiles) * blocks * BLOCK, push->columns,
         push->k > 0 ? " of each" : "");
+}
+
+static void decode_heads(const struct scene *scene, const struct dispatch *d, struct work *work)
+{
+    const struct decode_heads_push *push = d->push;
+    const struct decode_up_push product = {
+        .tokens = push->tokens,
+        .columns = push->columns,
+        .units = push->units,
+        .shared_row_tiles = push->row_tiles,
+    };
+    struct dispatch projection = *d;
+    projection.push = &product;
+    decode_up(scene, &projection, work);
+    work->waits += 3; // the count, the head's rows, its rotations
 }
 
 static void decode_down(const struct scene *scene, const struct dispatch *d, struct work *work)
@@ -328,6 +344,7 @@ struct work work_of(struct scene *scene, const struct variant *variant, const st
 {
     struct work work = { .groups = d->groups, .lanes = 64, .waits = 1 };
     switch (variant->kernel) {
+    case KERNEL_decode_heads: decode_heads(scene, d, &work); break;
     case KERNEL_decode_up: decode_up(scene, d, &work); break;
     case KERNEL_decode_down: decode_down(scene, d, &work); break;
     case KERNEL_route: route(d, &work); break;

@@ -8,36 +8,7 @@
 #ifndef STORE_KV_H
 #define STORE_KV_H
 
-#include "attention.h"
-
-SPEC(0, STORE_LANES, 64)
-SPEC(1, STORE_HEAD_SIZE, 64)
-SPEC(2, STORE_ROWS, 0)       // ROWS_*: what a query row is
-SPEC(3, STORE_CACHE, 0)      // CACHE_*
-SPEC(4, STORE_ROPE, 0)       // ROPE_*
-SPEC(5, STORE_ROPE_SIZE, 64) // rotated elements of a head, even
-SPEC(6, STORE_QUERY_NORM, 0) // HEAD_NORM_*
-SPEC(7, STORE_KEY_NORM, 0)
-SPEC(8, STORE_HAS_POSITIONS, 1)
-SPEC(9, STORE_HAS_SEQUENCES, 1)
-SPEC_FLOAT(10, STORE_NORM_EPSILON, 0.0)
-SPEC_FLOAT(11, STORE_CLIP, 0.0)           // 0: none
-SPEC_FLOAT(12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
-SPEC(13, STORE_QUERY_GROUPS, 1)           // workgroups that share the heads of a row of queries,
-SPEC(14, STORE_KV_GROUPS, 1)              // of a token: at most as many as there are heads
-// So many elements of a key, at its start, are the value as well, and all that its norm is over;
-// RoPE turns those behind them. 0: values are apart.
-SPEC(15, STORE_LATENT, 0)
-SPEC(16, STORE_QUERY_SIZE, 0) // with STORE_LATENT: of a head of queries as they were projected
-// 1: keys and values are of the sorted rows, as queries are, and row n of each goes to row n of the
-// cache; token t stands at t % capacity, `capacity` being the tokens of a sequence. There is one kv
-// head, and no positions.
-SPEC(17, STORE_COMPACT, 0)
-SPEC(18, STORE_VALUE_NORM, 0) // values are divided by their root mean square, each head by its own
-// Queries at position i are multiplied by 1 + STORE_TEMPERATURE * ln((i + 1) / STORE_FLOOR + 1),
-// the quotient rounded down. 0: they are not.
-SPEC_FLOAT(19, STORE_TEMPERATURE, 0.0)
-SPEC(20, STORE_FLOOR, 1)
+#include "store.h"
 
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;

@@ -452,7 +452,7 @@ static const struct behaviour behaviours[] = {
             "seed-prefill", "moba-prefill", "nsa-sequences" } },
     { "stored", check_stored,
         { "t5-encoder", "sequences-4", "jetmoe-prefill", "moba-sequences", "tokens-2",
-            "deepseek-v3-prefill", "latent-nope", "nsa-sequences" } },
+            "deepseek-v3-prefill", "latent-nope", "nsa-sequences", "qwen3-decode" } },
     { "far", check_far, { "tokens-1-alone" } },
 };
 

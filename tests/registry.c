@@ -66,18 +66,18 @@ typedef uint32_t uint;
     }
 #include "contracts.h"
 
-// The contract's file name is the kernel's, or a beginning of it: decode.h is of both
-// decode_up and decode_down.
+// The contract's file name is the kernel's, or a beginning of it: decode.h is of decode_up, too.
 static bool is_of(const struct spec *spec, const char *kernel)
 {
-    const char *slash = strrchr(spec->file, '/');
-    const char *stem = slash ? slash + 1 : spec->file;
+    const char *slash = strrchr(spec->file, '/'), *stem = slash ? slash + 1 : spec->file;
     const size_t length = strcspn(stem, ".");
     return !strncmp(stem, kernel, length) && (!kernel[length] || kernel[length] == '_');
 }
 
 static const struct spec *find_spec(const char *kernel, uint32_t id)
 {
+    if (!strcmp(kernel, "decode_heads") && id >= DECODE_HEADS_STORE)
+        return find_spec("store_kv", id - DECODE_HEADS_STORE);
     for (uint32_t i = 0; i < spec_count; i++)
         if (specs[i].id == id && is_of(&specs[i], kernel))
             return &specs[i];
@@ -441,8 +441,8 @@ static struct id *buffer_of(struct module *m, const uint32_t *w)
 static bool reads_back(const char *kernel)
 {
     static const char *const kernels[] = { "activate", "add_branches", "attend", "cap", "combine",
-        "decode_down", "decode_up", "group_tokens", "limit_experts", "norm", "pack_blocks", "route",
-        "store_kv" };
+        "decode_down", "decode_heads", "decode_up", "group_tokens", "limit_experts", "norm",
+        "pack_blocks", "route", "store_kv" };
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
         if (!strcmp(kernels[i], kernel))
             return true;

@@ -64,11 +64,13 @@ uvec4 load_u32x4(U32x4 base, uint i) { return ELEMENT(U32x4, 16, base, i); }
 float load_f32_out(F32Out base, uint i) { return ELEMENT(F32Out, 4, base, i); }
 uint load_u32_out(U32Out base, uint i) { return ELEMENT(U32Out, 4, base, i); }
 uvec4 load_u32x4_out(U32x4Out base, uint i) { return ELEMENT(U32x4Out, 16, base, i); }
+float load_f32_coherent(F32Coherent base, uint i) { return ELEMENT(F32Coherent, 4, base, i); }
 vec4 load_f32x4_coherent(F32x4Coherent base, uint i) { return ELEMENT(F32x4Coherent, 16, base, i); }
 void store_f32(F32Out base, uint i, float x) { ELEMENT(F32Out, 4, base, i) = x; }
 void store_u32(U32Out base, uint i, uint x) { ELEMENT(U32Out, 4, base, i) = x; }
 void store_f32x4(F32x4Out base, uint i, vec4 x) { ELEMENT(F32x4Out, 16, base, i) = x; }
 void store_u32x4(U32x4Out base, uint i, uvec4 x) { ELEMENT(U32x4Out, 16, base, i) = x; }
+void store_f32_coherent(F32Coherent base, uint i, float x) { ELEMENT(F32Coherent, 4, base, i) = x; }
 void store_f32x4_coherent(F32x4Coherent base, uint i, vec4 x)
 {
     ELEMENT(F32x4Coherent, 16, base, i) = x;

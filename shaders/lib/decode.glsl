@@ -212,6 +212,7 @@ bool stores()
     return gl_LocalInvocationIndex < 8;
 }
 
+#ifndef DECODE_HEADS_H // which has no residual, nor pairs
 // Stores a result for element `at` of y, which is its column `column`.
 void store_result(F32Out y, uint at, uint column, float value)
 {
@@ -232,5 +233,6 @@ uint expert_of(U32 ids, uint experts, uint pair)
 {
     return uint(clamp(int(load_u32(ids, pair)), 0, int(experts) - 1));
 }
+#endif
 
 #endif

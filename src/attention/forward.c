@@ -66,11 +66,21 @@ enum vkmoe_status vkmoe_attention_project(
         });
 }
 
+// A matrix that makes heads, of which the first has this number among all.
+static enum vkmoe_status project_heads(const struct attention_pass *pass,
+    const struct experts *linear, uint64_t y, uint32_t first_head, bool beside)
+{
+    return pass->finished ? vkmoe_attention_record_heads(pass, linear, y, first_head, beside)
+                          : vkmoe_attention_project(pass, linear, y, beside);
+}
+
 // Queries, keys and values of a row next to each other.
 static enum vkmoe_status project_stacked(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const uint32_t width = a->params.heads * a->params.head_size;
+    if (pass->finished)
+        return project_heads(pass, &a->query, scratch_at(pass, pass->plan->query), 0, false);
     return vkmoe_linear_record_part(pass->stream, &a->query,
         &(struct direct_operands){
             .x = pass->x,
@@ -86,7 +96,7 @@ static enum vkmoe_status project_queries(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     if (!a->routed)
-        return vkmoe_attention_project(pass, &a->query, scratch_at(pass, pass->plan->query), false);
+        return project_heads(pass, &a->query, scratch_at(pass, pass->plan->query), 0, false);
     const struct moe_pass experts = vkmoe_attention_experts(pass);
     TRY_RETURN(vkmoe_moe_record_route(&experts));
     return vkmoe_moe_record_up(&experts);
@@ -96,10 +106,12 @@ static enum vkmoe_status project_keys(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
     const struct attention_plan *plan = pass->plan;
+    const uint32_t heads = a->params.heads, kv_heads = a->params.kv_heads;
     // Queries have just been made, if there are any.
-    TRY_RETURN(vkmoe_attention_project(pass, &a->kv, scratch_at(pass, plan->key), pass->attends));
+    TRY_RETURN(project_heads(pass, &a->kv, scratch_at(pass, plan->key), heads, pass->attends));
     if (a->value.rows > 0)
-        return vkmoe_attention_project(pass, &a->value, scratch_at(pass, plan->value), true);
+        return project_heads(
+            pass, &a->value, scratch_at(pass, plan->value), heads + kv_heads, true);
     if (!is_mix(&a->value_mix))
         return VKMOE_OK;
     return vkmoe_mix_record(pass->stream, &a->value_mix, &plan->value_mix, pass->scratch,
@@ -148,7 +160,8 @@ static enum vkmoe_status record_pass(const struct attention_pass *pass)
         TRY_RETURN(vkmoe_nsa_record_gates(pass));
     if (pass->attends)
         TRY_RETURN(vkmoe_gate_record_logits(pass));
-    TRY_RETURN(vkmoe_attention_record_store_kv(pass)); // finishes the queries, too
+    if (!pass->finished)
+        TRY_RETURN(vkmoe_attention_record_store_kv(pass)); // finishes the queries, too
     if (pass->stores)
         TRY_RETURN(vkmoe_attention_record_mean_keys(pass));
     if (!pass->attends)
@@ -308,6 +321,7 @@ static enum vkmoe_status record(
         .stores = run->work != WORK_ATTEND,
         .attends = run->work != WORK_STORE,
         .length = longest,
+        .finished = plan.finishes && run->work == WORK_BOTH,
     };
     enum vkmoe_status status;
     if (a->patterns.both_sides && run->work == WORK_BOTH && plan.tokens < f->tokens)

@@ -191,6 +191,18 @@ uint32_t vkmoe_attend_lanes(
     return device->gpu.info.shared_memory_size < size ? MIN(lanes, 64) : lanes;
 }
 
+// Whether what projects few tokens can do what store_kv would.
+static bool can_finish(const vkmoe_attention *a, uint32_t tokens)
+{
+    const struct vkmoe_attention_params *p = &a->params;
+    const bool wide = p->norm.wide && (a->has_query_norm || a->has_key_norm);
+    return !a->routed && !is_latent(a) && !is_mix(&a->value_mix) && !wide
+        && p->head_size % (2 * STRIP_ROWS) == 0 && tokens <= a->query.shapes.direct_tokens
+        && vkmoe_experts_finish_heads(&a->query)
+        && (a->stacked || vkmoe_experts_finish_heads(&a->kv))
+        && (a->value.rows == 0 || vkmoe_experts_finish_heads(&a->value));
+}
+
 struct attention_plan vkmoe_attention_plan(
     const vkmoe_attention *a, uint32_t tokens, uint32_t sequences, uint32_t longest)
 {
@@ -200,6 +212,7 @@ struct attention_plan vkmoe_attention_plan(
         return vkmoe_mosa_plan(a, tokens);
     plan_queries(a, tokens, &plan);
     plan_keys(a, &plan);
+    plan.finishes = can_finish(a, tokens);
     plan.partials = vkmoe_scratch_take(&plan.size, vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE));
     plan.rotations =
         vkmoe_scratch_take(&plan.size, rope_is_dynamic(&p->rope) ? p->rope.size * 4 : 0);

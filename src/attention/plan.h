@@ -22,6 +22,7 @@ struct attention_plan {
     uint32_t tokens; // of a pass; the last one may have fewer
     enum row_mode mode;
     uint32_t rows_a_token;
+    bool finishes;                                 // projections: no store_kv is needed
     uint32_t tile_rows;                            // of sorted rows: the largest tile
     struct attend_shape shape, last;               // of all passes but the last, and of that
     struct attend_shape window_shape, window_last; // nsa: likewise, of the window's branch

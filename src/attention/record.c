@@ -8,9 +8,12 @@
 
 #include "shaders/attend.h"
 #include "shaders/choose_blocks.h"
+#include "shaders/decode_heads.h"
 #include "shaders/mean_keys.h"
 #include "shaders/merge_attention.h"
 #include "shaders/store_kv.h"
+
+#include <string.h>
 
 // Of all these kernels but attend.
 static uint32_t lanes_of(const struct attention_pass *pass)
@@ -63,12 +66,66 @@ static enum head_norm head_norm(const vkmoe_attention *a, bool has_norm)
                                     : HEAD_NORM_EACH;
 }
 
-enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)
+// The constants of shaders/store.h.
+static void set_store(const struct attention_pass *pass, uint32_t spec[SPEC_MAX])
 {
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
     const enum head_norm query_norm = head_norm(a, a->has_query_norm);
     const uint32_t heads = vkmoe_tuning(a->device, TUNE_STORE_HEADS);
+    const uint32_t constants[SPEC_MAX] = {
+        [STORE_LANES] = lanes_of(pass),
+        [STORE_HEAD_SIZE] = p->head_size,
+        [STORE_ROWS] = pass->plan->mode,
+        [STORE_CACHE] = cache_type(pass->cache),
+        [STORE_ROPE] = p->rope.kind,
+        [STORE_ROPE_SIZE] = p->rope.size,
+        [STORE_QUERY_NORM] = query_norm,
+        [STORE_KEY_NORM] = head_norm(a, a->has_key_norm),
+        HAS_PLACES(STORE, pass),
+        [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),
+        [STORE_CLIP] = float_bits(p->value_clip),
+        [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(p, pass->length)),
+        [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
+        [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
+        [STORE_LATENT] = p->latent.rank,
+        [STORE_COMPACT] = pass->compact,
+        [STORE_QUERY_SIZE] = is_latent(a) ? latent_query_size(p) : 0,
+        [STORE_VALUE_NORM] = p->value_norm,
+        [STORE_TEMPERATURE] = float_bits(p->temperature.scale),
+        [STORE_FLOOR] = p->temperature.floor,
+    };
+    memcpy(spec, constants, sizeof constants);
+}
+
+enum vkmoe_status vkmoe_attention_record_heads(const struct attention_pass *pass,
+    const struct experts *linear, uint64_t y, uint32_t first_head, bool beside)
+{
+    uint32_t spec[SPEC_MAX];
+    struct decode_heads_push push = {
+        .constants = constants_address(&pass->attention->constants),
+        .keys = pass->keys,
+        .values = pass->values,
+        CACHE_OPERANDS(pass),
+        .rotations = rotations_address(pass),
+        .first_head = first_head,
+    };
+    set_store(pass, spec);
+    return vkmoe_experts_decode_heads(pass->stream, linear,
+        &(struct direct_operands){
+            .x = pass->x,
+            .y = y,
+            .tokens = pass->pairs.tokens,
+            .beside = beside,
+            .norm = pass->folded ? &pass->folding.norm : NULL,
+        },
+        &push, spec);
+}
+
+enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)
+{
+    const vkmoe_attention *a = pass->attention;
+    const struct vkmoe_attention_params *p = &a->params;
     const struct row_operands where = find_rows(pass);
     const bool has_rows = !is_latent(a) || turned_size(p) > 0; // of queries
     const struct store_kv_push push = {
@@ -89,30 +146,9 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
     };
     struct dispatch d = {
         .kernel = KERNEL_store_kv,
-        .spec = {
-            [STORE_LANES] = lanes_of(pass),
-            [STORE_HEAD_SIZE] = p->head_size,
-            [STORE_ROWS] = pass->plan->mode,
-            [STORE_CACHE] = cache_type(pass->cache),
-            [STORE_ROPE] = p->rope.kind,
-            [STORE_ROPE_SIZE] = p->rope.size,
-            [STORE_QUERY_NORM] = query_norm,
-            [STORE_KEY_NORM] = head_norm(a, a->has_key_norm),
-            HAS_PLACES(STORE, pass),
-            [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),
-            [STORE_CLIP] = float_bits(p->value_clip),
-            [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(p, pass->length)),
-            [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
-            [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
-            [STORE_LATENT] = p->latent.rank,
-            [STORE_COMPACT] = pass->compact,
-            [STORE_QUERY_SIZE] = is_latent(a) ? latent_query_size(p) : 0,
-            [STORE_VALUE_NORM] = p->value_norm,
-            [STORE_TEMPERATURE] = float_bits(p->temperature.scale),
-            [STORE_FLOOR] = p->temperature.floor,
-        },
         .push = &push,
     };
+    set_store(pass, d.spec);
     d.groups = STORE_GROUPS(d.spec, push);
     return d.groups > 0 ? stream_run(pass->stream, &d) : VKMOE_OK;
 }

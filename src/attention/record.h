@@ -13,6 +13,7 @@ struct attention_pass {
     const vkmoe_buffer *scratch;
     bool stores;           // the tokens' keys and values go into the cache
     bool attends;          // there are queries
+    bool finished;         // what is projected needs no store_kv, see shaders/decode_heads.h
     bool compact;          // keys and values are of rows, as queries are: see shaders/store_kv.h
     uint32_t rows;         // of queries
     uint64_t keys, values; // addresses: of the cache's
@@ -73,6 +74,10 @@ enum vkmoe_status vkmoe_attention_check_walk(const struct caller *caller, const 
     const struct pattern_set *patterns, const struct attend_shape *shape, uint32_t longest);
 
 // Each records one dispatch at most, after a barrier, unless it says otherwise.
+// Queries, keys or values of few tokens, finished and stored; the matrix's first head has this
+// number among queries, then keys, then values.
+enum vkmoe_status vkmoe_attention_record_heads(const struct attention_pass *pass,
+    const struct experts *linear, uint64_t y, uint32_t first_head, bool beside);
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass);
 enum vkmoe_status vkmoe_attention_record_mean_keys(const struct attention_pass *pass); // two
 enum vkmoe_status vkmoe_attention_record_choose_blocks(const struct attention_pass *pass);

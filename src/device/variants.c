@@ -2,6 +2,7 @@
 #include "device/variants.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/common.h"
 #include "base/hash.h"
@@ -113,6 +114,17 @@ const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype d
     while (variant->kernel != kernel || !(variant->formats >> dtype & 1))
         variant++;
     return variant;
+}
+
+const struct variant *vkmoe_form_like(enum kernel kernel, const struct variant *other)
+{
+    for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
+        const struct variant *variant = &vkmoe_variants[i];
+        if (variant->kernel == kernel && variant->needs == other->needs
+            && !strcmp(variant->form, other->form) && *variant->spirv_size)
+            return variant;
+    }
+    return NULL;
 }
 
 bool vkmoe_variant_runs(

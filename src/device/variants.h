@@ -4,7 +4,7 @@
 
 #include "device/device.h"
 
-#define SPEC_MAX 28
+#define SPEC_MAX 48
 
 enum kernel {
 #define KERNEL(name) KERNEL_##name,
@@ -72,6 +72,9 @@ uint32_t vkmoe_form_from(const vkmoe_device *device, enum kernel kernel, enum vk
 
 // That row: the form that others are compared with.
 const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype dtype);
+
+// The form of `kernel` with the name and the needs of another kernel's; NULL: there is none.
+const struct variant *vkmoe_form_like(enum kernel kernel, const struct variant *other);
 
 // Whether the device can run it for weights of `dtype`.
 bool vkmoe_variant_runs(

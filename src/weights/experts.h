@@ -212,6 +212,17 @@ enum vkmoe_status vkmoe_experts_direct(
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
 
+// Few tokens again: queries, keys or values, or all of them, which are finished as soon as a head
+// is whole, and keys and values put into a cache: see shaders/decode_heads.h. Of the operands
+// neither x_stride, heads and rows nor a residual; `push` has what store_kv is told, and is
+// completed, and `store_spec` the constants of shaders/store.h.
+struct decode_heads_push;
+enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct experts *experts,
+    const struct direct_operands *operands, struct decode_heads_push *push,
+    const uint32_t store_spec[SPEC_MAX]);
+// Whether there is a form for that, for heads of a multiple of 32 rows.
+bool vkmoe_experts_finish_heads(const struct experts *experts);
+
 // How a form of experts_gemm is cut on this device: sets its constants beside those set before, of
 // which it reads GEMM_TYPE, GEMM_PACKED and GEMM_FAST. Rows of x have so many columns; those of the
 // matrix, `units`.

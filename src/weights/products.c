@@ -7,6 +7,7 @@
 #include "device/operands.h"
 
 #include "shaders/decode_down.h"
+#include "shaders/decode_heads.h"
 #include "shaders/decode_up.h"
 #include "shaders/experts_gemm.h"
 #include "shaders/plan.h"
@@ -288,6 +289,20 @@ static struct tiles wanted_tiles(const struct direct_operands *o, uint32_t rows,
     return (struct tiles){ first * tiles, (div_up(end, together) - first) * tiles };
 }
 
+// What products of few tokens by one matrix have in common.
+static struct dispatch direct_dispatch(const struct experts *e, const struct direct_operands *o)
+{
+    const uint32_t together = decode_together(e, decode_tile_tokens(o->tokens));
+    const uint32_t stride = o->x_stride ? o->x_stride : e->columns;
+    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, e->matrices[0].units, 1, together);
+    d.spec[DECODE_TOKENS] = DECODE_TILE_TOKENS;
+    d.spec[DECODE_PACKED] = rows_are_packed(o->x, e->columns, stride);
+    d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
+    set_norm(o->norm, d.spec);
+    d.beside = o->beside;
+    return d;
+}
+
 // The kernel knows one matrix for all tokens as its shared expert, which the table has last; here
 // that is the first, and there are no others.
 enum vkmoe_status vkmoe_experts_direct_few(
@@ -313,19 +328,47 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .x_stride = o->x_stride ? o->x_stride : e->columns,
         .first_shared_row_tile = tiles.first,
     };
-    const uint32_t together = decode_together(e, decode_tile_tokens(o->tokens));
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, push.units, 1, together);
-    d.spec[DECODE_TOKENS] = DECODE_TILE_TOKENS;
-    d.spec[DECODE_PACKED] = rows_are_packed(o->x, push.columns, push.x_stride);
+    struct dispatch d = direct_dispatch(e, o);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
-    d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
     d.spec[DECODE_HEADS] = o->heads;
     d.spec[DECODE_HEAD_STRIDE] = o->y_stride;
-    set_norm(o->norm, d.spec);
     set_residual(o->residual, d.spec);
     d.push = &push;
     d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push.shared_row_tiles * MAX(o->heads, 1);
-    d.beside = o->beside;
+    return stream_run(stream, &d);
+}
+
+static const struct variant *heads_form(const struct experts *e)
+{
+    return vkmoe_form_like(KERNEL_decode_heads, vkmoe_experts_decode_form(e, KERNEL_decode_up));
+}
+
+bool vkmoe_experts_finish_heads(const struct experts *e)
+{
+    return heads_form(e) && decode_blocks(e, KERNEL_decode_up) * BLOCK_ROWS <= 2 * STRIP_ROWS;
+}
+
+enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct experts *e,
+    const struct direct_operands *o, struct decode_heads_push *push,
+    const uint32_t store_spec[SPEC_MAX])
+{
+    struct dispatch d = direct_dispatch(e, o);
+    d.kernel = KERNEL_decode_heads;
+    d.variant = heads_form(e);
+    for (uint32_t i = DECODE_HEADS_STORE; i < SPEC_MAX; i++)
+        d.spec[i] = store_spec[i - DECODE_HEADS_STORE];
+    push->x = o->x;
+    push->raw = o->norm ? o->norm->raw : vkmoe_device_dummy_address(e->device);
+    push->table = vkmoe_experts_table(e);
+    push->bias = address_or_dummy(e->device, e->bias);
+    push->y = o->y;
+    push->counters = vkmoe_stream_counters(stream);
+    push->tokens = o->tokens;
+    push->columns = e->columns;
+    push->units = e->matrices[0].units;
+    push->row_tiles = e->rows / (BLOCK_ROWS * decode_blocks(e, KERNEL_decode_up));
+    d.push = push;
+    d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push->row_tiles;
     return stream_run(stream, &d);
 }
 
