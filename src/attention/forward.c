@@ -2,6 +2,7 @@
 //
 //     dense                query and kv -> store_kv -> attend [-> merge] -> output
 //                          (values and outputs may be mixes, of some dispatches each: mix.h)
+//     dense, few tokens    the same without store_kv where the plan says so
 //     routed, few tokens   route -> decode_up (queries), kv -> store_kv -> attend [-> merge]
 //                          -> decode_down
 //     routed, many         route -> group_tokens -> experts_gemm up, kv -> store_kv -> attend

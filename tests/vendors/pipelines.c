@@ -256,7 +256,8 @@ static void cut_as_models(struct program *program)
         memcpy(spec, p.spec, sizeof spec);
         if (kernel == KERNEL_route) {
             spec[ROUTE_LANES] = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES);
-        } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down) {
+        } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down
+            || kernel == KERNEL_decode_heads) {
             spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
             const bool integers = p.variant->needs & NEED_integer_dot;
             const uint32_t unroll =
