@@ -1,4 +1,4 @@
-// experts.c - creates and destroys sets of expert matrices. Multiplying by them: products.c.
+// experts.c - creates and destroys sets of expert matrices; products.c and gemm.c multiply by them.
 #include "weights/experts.h"
 
 #include "base/check.h"

@@ -1,0 +1,259 @@
+// gemm.c - products of many tokens, as products.c has those of few.
+#include "weights/products.h"
+
+#include "base/common.h"
+#include "base/try.h"
+
+#include "shaders/experts_gemm.h"
+#include "shaders/plan.h"
+
+const struct variant *vkmoe_experts_form(const struct experts *e, uint32_t rows)
+{
+    return e->form ? e->form
+                   : vkmoe_form_choose(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
+}
+
+uint32_t vkmoe_experts_form_from(const struct experts *e, uint32_t rows)
+{
+    return e->form ? 0 : vkmoe_form_from(e->device, KERNEL_experts_gemm, e->dtype, rows, e->fast);
+}
+
+uint32_t vkmoe_experts_row_tiles(const struct experts *e, const struct variant *form)
+{
+    return e->count > 0 ? div_up(e->matrices[0].blocks, form->tile.blocks) : 0;
+}
+
+uint32_t vkmoe_experts_shared_row_tiles(const struct experts *e, const struct variant *form)
+{
+    return is_apart(e) ? 0 : div_up(e->shared.matrix.blocks, form->tile.blocks);
+}
+
+// A product with every operand a dummy but for what the experts have themselves.
+static struct experts_gemm_push gemm_push(const struct experts *e, const struct variant *form)
+{
+    const uint64_t dummy = vkmoe_device_dummy_address(e->device);
+    return (struct experts_gemm_push){
+        .plan = dummy,
+        .rows = dummy,
+        .shared_result = dummy,
+        EXPERTS_OPERANDS(e),
+        .weights = dummy,
+        .units = e->matrices[0].units,
+        .row_tiles = vkmoe_experts_row_tiles(e, form),
+        .bias_stride = bias_stride(e),
+        .tile_rows = form->tile.rows,
+    };
+}
+
+// The same of pairs sorted by expert, but for what each class has of its own.
+static struct experts_gemm_push sorted_push(const struct experts *e, const struct pairs *pairs,
+    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
+{
+    struct experts_gemm_push push = gemm_push(e, sorted->classes[0].up);
+    push.rows = vkmoe_buffer_address(scratch) + sorted->rows;
+    push.weights = pairs->weights;
+    push.k = pairs->k;
+    push.experts = e->count;
+    push.tokens = pairs->tokens;
+    return push;
+}
+
+// K is padded to 16, or to whole blocks. Slices of 32 need half the barriers, but more registers
+// than Xe-HPG has, and more shared memory than there is for weights that are unpacked exactly.
+void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
+    uint32_t source_columns, uint32_t *spec)
+{
+    if (form->needs & NEED_uniform_loads)
+        spec[GEMM_STEP] = units % 4 == 0 ? 4 : units % 2 == 0 ? 2 : 1;
+    if (!(form->needs & NEED_ANY_MATRIX))
+        return;
+    const struct matrix_units *matrices = &device->matrix_units;
+    const struct format *format = vkmoe_format((enum vkmoe_dtype)spec[GEMM_TYPE]);
+    const bool even = div_up(units, 2) % 2 == 0 || format->elements % 32 == 0;
+    const bool fits = matrices->n == 16 && (form->formats & FORMAT_f16 || spec[GEMM_FAST]);
+    const uint32_t slice = fits && even ? 32 : 16;
+    spec[GEMM_LANES] = form->tile.lanes * matrices->subgroup_size;
+    spec[GEMM_MATRIX_K] = matrices->k;
+    spec[GEMM_SLICE] = slice;
+    spec[GEMM_WHOLE] = spec[GEMM_PACKED] && source_columns % slice == 0;
+}
+
+uint32_t vkmoe_gemm_computed_rows(const struct variant *form, uint32_t rows, uint32_t tile_rows)
+{
+    if (form->needs & NEED_ANY_MATRIX) {
+        const uint32_t matrix = form->needs & (NEED_matrix_8x8 | NEED_matrix_8x8x8) ? 8 : 16;
+        return (uint32_t)align_up(rows, matrix);
+    }
+    const uint32_t narrow = MIN(form->tile.rows, 16), rest = rows % tile_rows;
+    return rows / tile_rows * (tile_rows > 16 ? form->tile.rows : narrow)
+        + (rest > 16       ? form->tile.rows
+                : rest > 0 ? narrow
+                           : 0);
+}
+
+static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
+    const struct variant *form, const struct experts_gemm_push *push, struct dispatch *d)
+{
+    d->kernel = KERNEL_experts_gemm;
+    d->variant = form;
+    d->spec[GEMM_TYPE] = e->dtype;
+    d->spec[GEMM_PACKED] = rows_are_packed(push->source, push->source_columns, push->source_stride);
+    d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4)
+        && is_packed(push->result, push->result_columns, 4);
+    if (form->needs & NEED_ANY_MATRIX)
+        d->spec[GEMM_FAST] = e->fast;
+    vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
+    d->push = push;
+    return stream_run(stream, d);
+}
+
+// Class by class, whose rows are not each other's. `d` and `push` are of all of them.
+static enum vkmoe_status run_classes(vkmoe_stream *stream, const struct experts *e,
+    const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    const struct experts_gemm_push *push, const struct dispatch *d)
+{
+    const bool up = d->spec[GEMM_UP] != 0;
+    for (uint32_t i = 0; i < sorted->class_count; i++) {
+        const struct size_class *class = &sorted->classes[i];
+        const struct variant *form = up ? class->up : class->down;
+        struct experts_gemm_push own = *push;
+        own.plan = vkmoe_buffer_address(scratch) + class->plan;
+        own.tile_rows = class->tile_rows;
+        own.row_tiles = vkmoe_experts_row_tiles(e, form);
+        own.shared_row_tiles = up ? vkmoe_experts_shared_row_tiles(e, form) : 0;
+        struct dispatch dispatch = *d;
+        dispatch.indirect = scratch;
+        dispatch.indirect_offset = class->plan + 4 * (up ? PLAN_UP : PLAN_DOWN);
+        dispatch.beside |= i > 0;
+        TRY_RETURN(run_gemm(stream, e, form, &own, &dispatch));
+    }
+    return VKMOE_OK;
+}
+
+// The shared expert by itself, beside the others: all tokens by one matrix.
+static enum vkmoe_status gemm_shared_up(
+    vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
+{
+    const struct experts shared = in_shared_format(e);
+    const struct variant *form = vkmoe_experts_form(&shared, o->pairs.tokens);
+    struct experts_gemm_push push = gemm_push(&shared, form);
+    push.source = o->x;
+    push.result = o->shared_h;
+    push.experts = e->count;
+    push.tokens = o->pairs.tokens;
+    push.units = e->shared.matrix.units;
+    push.source_columns = push.source_stride = e->columns;
+    push.result_columns = push.result_stride = padded_columns(e->shared.rows);
+    push.row_tiles = div_up(e->shared.matrix.blocks, form->tile.blocks);
+    struct dispatch d = {
+        .spec = {
+            [GEMM_DIRECT] = 1,
+            [GEMM_UP] = 1,
+            [GEMM_SHARED_GATED] = e->shared.gated,
+            [GEMM_ACTIVATION] = o->activation.kind,
+            [GEMM_ALPHA] = float_bits(o->activation.alpha),
+            [GEMM_LIMIT] = float_bits(o->activation.limit),
+        },
+        .groups = push.row_tiles * div_up(push.tokens, push.tile_rows),
+        .beside = true,
+    };
+    return run_gemm(stream, &shared, form, &push, &d);
+}
+
+enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *e,
+    const struct up_operands *o, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
+{
+    struct experts_gemm_push push = sorted_push(e, &o->pairs, sorted, scratch);
+    push.source = o->x;
+    push.result = o->h;
+    push.shared_result = o->shared_h;
+    push.source_columns = push.source_stride = e->columns;
+    push.result_columns = push.result_stride = padded_columns(e->rows);
+    push.shared_result_columns = padded_columns(e->shared.rows);
+    const struct dispatch d = {
+        .spec = {
+            [GEMM_UP] = 1,
+            [GEMM_GATED] = e->gated,
+            [GEMM_SHARED_GATED] = e->shared.gated,
+            [GEMM_ACTIVATION] = o->activation.kind,
+            [GEMM_BIAS] = e->bias != NULL,
+            [GEMM_WEIGHT_INPUT] = o->weigh_input,
+            [GEMM_ALPHA] = float_bits(o->activation.alpha),
+            [GEMM_LIMIT] = float_bits(o->activation.limit),
+        },
+        .beside = o->beside,
+    };
+    TRY_RETURN(run_classes(stream, e, sorted, scratch, &push, &d));
+    return is_apart(e) ? gemm_shared_up(stream, e, o) : VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct experts *e,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    uint64_t source, uint32_t sharing, uint64_t result)
+{
+    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
+    push.source = source;
+    push.result = result;
+    push.k = sharing;
+    push.source_columns = push.source_stride = e->columns;
+    push.result_columns = push.result_stride = e->rows;
+    const struct dispatch d = {
+        .spec = {
+            [GEMM_UP] = 1,
+            [GEMM_TO_PAIRS] = 1,
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
+            [GEMM_BIAS] = e->bias != NULL,
+        },
+    };
+    return run_classes(stream, e, sorted, scratch, &push, &d);
+}
+
+enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *e,
+    const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
+    uint64_t h, uint64_t outputs)
+{
+    struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
+    push.source = h;
+    push.result = outputs;
+    push.source_columns = push.source_stride = padded_columns(e->columns);
+    push.result_columns = push.result_stride = e->rows;
+    const struct dispatch d = {
+        .spec = {
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
+            [GEMM_BIAS] = e->bias != NULL,
+        },
+    };
+    return run_classes(stream, e, sorted, scratch, &push, &d);
+}
+
+enum vkmoe_status vkmoe_experts_direct(
+    vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
+{
+    const uint32_t rows = o->shared ? e->shared.rows : e->rows;
+    const struct experts own = o->shared ? in_shared_format(e) : *e;
+    const struct variant *form = vkmoe_experts_form(&own, o->tokens);
+    const struct tiles tiles = wanted_tiles(o, rows, form->tile.blocks);
+    struct experts_gemm_push push = gemm_push(e, form);
+    push.source = o->x;
+    push.result = o->y;
+    push.experts = o->shared ? e->count : 0;
+    push.tokens = o->tokens;
+    push.units = o->shared ? e->shared.matrix.units : e->matrices[0].units;
+    push.source_columns = o->shared ? padded_columns(e->shared.columns) : e->columns;
+    push.source_stride = o->x_stride ? o->x_stride : push.source_columns;
+    push.result_columns = rows;
+    push.result_stride = o->heads ? o->y_stride : rows;
+    push.row_tiles = tiles.count;
+    push.first_row_tile = tiles.first;
+    struct dispatch d = {
+        .spec = {
+            [GEMM_DIRECT] = 1,
+            [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
+            [GEMM_BIAS] = !o->shared && e->bias != NULL,
+            [GEMM_HEADS] = o->heads,
+        },
+        .groups = push.row_tiles * div_up(o->tokens, push.tile_rows) * MAX(o->heads, 1),
+        .beside = o->beside,
+    };
+    return run_gemm(stream, &own, form, &push, &d);
+}
