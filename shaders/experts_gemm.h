@@ -32,6 +32,16 @@ SPEC(17, GEMM_FAST, 0)      // 1: x is rounded to f16
 // for each token and head.
 SPEC(18, GEMM_HEADS, 0)
 SPEC(19, GEMM_STEP, 1) // units at a time, see lib/gemm_steps.glsl: 1, 2 or 4, and units a multiple
+// Of the forms for matrix units, fast: h is f16, see below.
+SPEC(20, GEMM_HALF, 0)        // 1: source is
+SPEC(21, GEMM_RESULT_HALF, 0) // 1: result is; 2: shared_result is; 3: both
+
+// Rows of such an h are so many runs of 16 bytes: `columns` in f16, a multiple of 8, and behind
+// them an f32 for each HALF_COLUMNS, the power of two by which these were multiplied. Strides
+// count in runs then.
+#define HALF_COLUMNS 128
+#define HALF_STRIDE(columns) \
+    ((columns) / 8 + ((columns) + 4 * HALF_COLUMNS - 1) / (4 * HALF_COLUMNS))
 
 struct experts_gemm_push {
     ADDRESS(U32) plan;      // in  see group_tokens.h

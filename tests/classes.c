@@ -50,6 +50,11 @@ static const struct row rows[] = {
         { 60, MANY, MANY - 1, 0, 43, 0 } },
     { { "matrices", LAYER(.experts_per_token = 1, SUPPLIED), .dtype = VKMOE_DTYPE_F16 },
         { 60, MANY, MANY - 1, 0, 43, 0 }, true },
+    { { "matrices-fast",
+          LAYER(.experts_per_token = 1, SUPPLIED, .shared.inner = 40,
+              .precision = VKMOE_PRECISION_FAST),
+          .dtype = VKMOE_DTYPE_F16 },
+        { 60, MANY, MANY - 1, 0, 43, 0 }, true },
 };
 
 static void finish_layer(void)
@@ -76,13 +81,13 @@ static void choose(const struct row *r)
             data.ids[pair % TOKENS * k + pair / TOKENS] = (int32_t)e;
 }
 
-static bool take_form(uint32_t from, const char *name)
+static bool take_form(uint32_t from, const char *name, bool fast)
 {
     struct overrides *o = vkmoe_overrides(device);
     const struct variant *form =
-        vkmoe_form_named(device, "experts_gemm", name, VKMOE_DTYPE_F16, false);
+        vkmoe_form_named(device, "experts_gemm", name, VKMOE_DTYPE_F16, fast);
     CHECK(o && form);
-    o->forms[o->form_count++] = (struct form_override){ form, VKMOE_DTYPE_F16, false, from };
+    o->forms[o->form_count++] = (struct form_override){ form, VKMOE_DTYPE_F16, fast, from };
     return true;
 fail:
     return false;
@@ -92,9 +97,11 @@ static bool make(const struct row *r)
 {
     const size_t pairs_size = (size_t)TOKENS * r->c.layer.experts_per_token * sizeof(float);
     const size_t x_size = (size_t)TOKENS * r->c.layer.hidden * sizeof(float);
+    const bool fast = r->c.layer.precision == VKMOE_PRECISION_FAST;
     layer_data_init(&data, &r->c, 1, true);
     choose(r);
-    CHECK(!r->matrices || (take_form(0, "matrix_8x8x8") && take_form(33, "shared_tile")));
+    CHECK(
+        !r->matrices || (take_form(0, "matrix_8x8x8", fast) && take_form(33, "shared_tile", fast)));
     CHECK_OK(vkmoe_stream_create(device, &stream));
     CHECK_OK(vkmoe_moe_create(device, &data.params, &moe));
     CHECK(array_init(&x, device, data.x, x_size, false));
@@ -187,10 +194,28 @@ static bool has_classes(const struct row *r)
         && !(r->c.has & CASE_OTHER_GATE && device->needs & NEED_ANY_MATRIX);
 }
 
+// Of two classes h is f16 only where both have it so; f32 is right for one that does not.
+static bool check_half(const struct row *r, const struct sorted_pairs *sorted)
+{
+    const bool fast = r->c.layer.precision == VKMOE_PRECISION_FAST;
+    CHECK(!vkmoe_moe_plan(moe, TOKENS, TOKENS).half);
+    for (uint32_t i = 0; i < 2; i++) {
+        moe->up.form = sorted->classes[i].up;
+        moe->down.form = sorted->classes[i].down;
+        CHECK(vkmoe_moe_plan(moe, TOKENS, TOKENS).half
+            == (fast && (moe->up.form->needs & NEED_ANY_MATRIX) != 0));
+    }
+    moe->up.form = moe->down.form = NULL;
+    return true;
+fail:
+    return false;
+}
+
 static bool check_row(const struct row *r)
 {
     static double expected[TOKENS * 64], weigh[2 * TOKENS];
     const struct vkmoe_moe_params *p = &r->c.layer;
+    const bool fast = p->precision == VKMOE_PRECISION_FAST;
     if (r->matrices && !(device->needs & NEED_matrix_8x8x8)) {
         tap_note("%s: no such matrix units", r->c.name);
         return true;
@@ -204,11 +229,11 @@ static bool check_row(const struct row *r)
     }
     CHECK(sorted.class_count == 2);
     CHECK(sorted.many == MANY || r->matrices);
-    CHECK(forward(r));
+    CHECK(check_half(r, &sorted) && forward(r));
     reference_forward(&data.reference, TOKENS, r->c.sequence_tokens, data.x, NULL, data.ids,
         data.weights, expected, NULL, weigh, NULL);
-    CHECK(compare_floats(
-        "y", expected, array_range(&y), TOKENS * p->hidden, p->hidden, COMPARE_F32_TOLERANCE)
+    CHECK(compare_floats("y", expected, array_range(&y), TOKENS * p->hidden, p->hidden,
+        fast ? COMPARE_FAST_TOLERANCE : COMPARE_F32_TOLERANCE)
               .ok);
     CHECK(p->shared.inner > 0 || p->experts_per_token > 1 || check_bits(r, &sorted, weigh));
     return !record.validation && !record.lines[VKMOE_LOG_ERROR];

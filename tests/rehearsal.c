@@ -208,6 +208,83 @@ fail:
     return stage_finish(&s, ok);
 }
 
+// What products took and made in f16, beside each other; and the layer's scratch.
+struct halves {
+    uint32_t read, written;
+    uint64_t scratch;
+};
+
+static void see_halves(void *user, const struct variant *variant, const struct dispatch *d)
+{
+    struct halves *seen = user;
+    if (variant->kernel != KERNEL_experts_gemm)
+        return;
+    seen->read += d->spec[GEMM_HALF];
+    seen->written |= d->spec[GEMM_RESULT_HALF];
+}
+
+// What a layer on 16 x 16 matrix units does with h; the gate may be of another dtype.
+static bool observe_halves(
+    enum vkmoe_precision precision, enum vkmoe_dtype gate_dtype, struct halves *seen, bool *can)
+{
+    enum { WIDTH = 320, EXPERTS = 4, TOKENS = 200 };
+    static const unsigned char zeros[WIDTH * WIDTH * 4];
+    const struct observer observer = { see_halves, see_nothing, seen };
+    const struct vkmoe_view view = { .data = zeros, .dtype = VKMOE_DTYPE_F16 };
+    struct vkmoe_view gate[EXPERTS], other[EXPERTS];
+    struct stage s = { NULL };
+    bool ok = false;
+    *seen = (struct halves){ 0 };
+    for (uint32_t e = 0; e < EXPERTS; e++) {
+        gate[e] = (struct vkmoe_view){ .data = zeros, .dtype = gate_dtype };
+        other[e] = view;
+    }
+    CHECK_OK(vkmoe_rehearsal_begin(&(struct rehearsal_params){ .name = "a card",
+                                       .type = VKMOE_DEVICE_TYPE_DISCRETE,
+                                       .min_subgroup_size = 32,
+                                       .max_subgroup_size = 32,
+                                       .matrix_units = { 16, 16, 16, 32 },
+                                       .log = printing_log,
+                                       .observer = &observer },
+        &s.device));
+    *can = vkmoe_form_named(s.device, "experts_gemm", "matrix_16x16_64", VKMOE_DTYPE_F16, true);
+    CHECK_OK(vkmoe_moe_create(s.device,
+        &(struct vkmoe_moe_params){ VKMOE_INIT(vkmoe_moe_params), .hidden = WIDTH, .inner = WIDTH,
+            .experts = EXPERTS, .experts_per_token = 2, .router.weight.data = zeros, .gate = gate,
+            .up = other, .down = other, .precision = precision,
+            .shared = { .inner = WIDTH, .up = view, .down = view } },
+        &s.layer));
+    CHECK_OK(vkmoe_stream_create(s.device, &s.stream));
+    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * WIDTH * 4, &s.x));
+    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * WIDTH * 4, &s.y));
+    CHECK_OK(vkmoe_moe_forward(s.stream, s.layer,
+        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = TOKENS,
+            .x.buffer = s.x, .y.buffer = s.y }));
+    seen->scratch = vkmoe_moe_scratch_size(s.layer, TOKENS);
+    ok = true;
+fail:
+    return stage_finish(&s, ok);
+}
+
+// Between the products of a fast layer, and nowhere else, h is f16, which takes less room.
+static bool test_half(void)
+{
+    struct halves fast, exact, apart;
+    bool can;
+    CHECK(observe_halves(VKMOE_PRECISION_FAST, VKMOE_DTYPE_F16, &fast, &can));
+    CHECK(observe_halves(VKMOE_PRECISION_EXACT, VKMOE_DTYPE_F16, &exact, &can));
+    CHECK(observe_halves(VKMOE_PRECISION_FAST, VKMOE_DTYPE_BF16, &apart, &can));
+    CHECK(exact.read == 0 && exact.written == 0 && apart.read == 0 && apart.written == 0);
+    if (!can) // glslc was too old for the form
+        return true;
+    // Each of two classes, and the shared expert.
+    CHECK(fast.read == 3 && fast.written == 3);
+    CHECK(exact.scratch - fast.scratch > 200 * 2 * 300 * 2);
+    return true;
+fail:
+    return false;
+}
+
 // More than any machine has, and each buffer has a place of its own.
 static bool test_memory(void)
 {
@@ -398,5 +475,6 @@ fail:
 }
 
 TESTS_MAIN(ON_HOST, { "card", test_card }, { "cpu", test_cpu }, { "gate-apart", test_gate_apart },
-    { "classes", NULL, test_classes, 0 }, { "classes-matrices", NULL, test_classes, 1 },
-    { "memory", test_memory }, { "transfers", test_transfers })
+    { "half", test_half }, { "classes", NULL, test_classes, 0 },
+    { "classes-matrices", NULL, test_classes, 1 }, { "memory", test_memory },
+    { "transfers", test_transfers })

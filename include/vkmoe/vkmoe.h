@@ -148,12 +148,12 @@ enum vkmoe_precision {
     // and Q6_K, an infinity can make a NaN. Weights in any format but f32 are multiplied by the
     // matrices, all but f16 as sums of two, which cost three products; and none as bytes.
     VKMOE_PRECISION_EXACT,
-    // What weights multiply is rounded to f16, each row scaled into its range first, and so are
-    // weights in all formats but f32, which must be below 65504, and are lost below 6e-8. Of few
-    // rows, what weights in these four formats multiply is rounded to integers of 16 bits, which
-    // share a scale with those of the same 32 columns (Q8_0), or of two such blocks or four (the
-    // others), and the weights are not; an infinity makes a NaN. The rms of a layer's errors stays
-    // below 1e-3 of its outputs', if weights have an rms of 1e-4 or more.
+    // What weights multiply is rounded to f16, rows or parts of them scaled into its range first,
+    // and so are weights in all formats but f32, which must be below 65504, and are lost below
+    // 6e-8. Of few rows, what weights in these four formats multiply is rounded to integers of 16
+    // bits, which share a scale with those of the same 32 columns (Q8_0), or of two such blocks or
+    // four (the others), and the weights are not; an infinity makes a NaN. The rms of a layer's
+    // errors stays below 1e-3 of its outputs', if weights have an rms of 1e-4 or more.
     // Where many tokens attend, queries, keys, values and what these count for are rounded too: a
     // score may be off by a thousandth of itself.
     VKMOE_PRECISION_FAST,

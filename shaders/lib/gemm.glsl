@@ -103,18 +103,26 @@ float input_weight(tile t, uint i)
     return load_f32(pc.weights, pair_of(t, i));
 }
 
+// Whether rows become f16.
+bool result_is_half(tile t)
+{
+    return (GEMM_RESULT_HALF & (t.is_shared && GEMM_DIRECT == 0 ? 2 : 1)) != 0;
+}
+
 // Where row `i` of the tile goes.
 struct place {
     uvec2 result; // address
-    uint at;      // its first element
+    uint at;      // its first element, or run of 16 bytes
     uint columns;
 };
 
 place place_of(tile t, uint i)
 {
-    if (t.is_shared && GEMM_DIRECT == 0)
-        return place(uvec2(pc.shared_result), (t.first + i) * pc.shared_result_columns,
-            pc.shared_result_columns);
+    if (t.is_shared && GEMM_DIRECT == 0) {
+        const uint columns = pc.shared_result_columns;
+        const uint stride = result_is_half(t) ? HALF_STRIDE(columns) : columns;
+        return place(uvec2(pc.shared_result), (t.first + i) * stride, columns);
+    }
     const uint row = t.is_shared ? row_of_token(t, t.first + i)
         : GEMM_UP != 0 && GEMM_TO_PAIRS == 0 ? t.first + i : pair_of(t, i);
     return place(uvec2(pc.result), row * pc.result_stride, pc.result_columns);

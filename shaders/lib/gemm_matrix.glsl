@@ -15,6 +15,10 @@
 // that otherwise run out of registers. UNPACK: weights of any format, which become f16 in a part of
 // shared memory that is their subgroup's alone; exactly in two planes as well, of rows that are
 // scaled likewise. FAST: GEMM_FAST is never 0, for which there is no room.
+//
+// Fast, h goes from one product to the next in f16. Each run of HALF_COLUMNS of a row, which one
+// workgroup makes, has a scale of its own. What multiplies it first looks for the least of a row,
+// and brings all runs to that as it stages them.
 #ifndef GEMM_MATRIX_GLSL
 #define GEMM_MATRIX_GLSL
 
@@ -24,6 +28,9 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_EXT_shader_16bit_storage : require
 
+#if 4 * BLOCKS != HALF_COLUMNS
+#error a workgroup makes HALF_COLUMNS of a gated h
+#endif
 #define SK GEMM_MATRIX_K
 #define HIGH (8 * BLOCKS / (SM * TILE_LANES)) // matrices along the matrix rows of a subgroup
 #define MATRIX(type, rows, columns, use) \
@@ -51,7 +58,8 @@
 #define SUMS_SIZE (SN * SUMS_STRIDE)
 shared uvec4 staged[INPUTS_SIZE > SUMS_SIZE ? INPUTS_SIZE : SUMS_SIZE];
 shared float staged_top[TILE_ROWS * CHUNKS];
-shared float staged_scale[TILE_ROWS];
+shared uint staged_scale[TILE_ROWS]; // bits of f32, of which larger ones are larger
+shared uint staged_most[SN];         // likewise
 shared uint staged_again;
 #ifdef UNPACK
 shared float staged_weight_scale[PLANES == 1 ? 1 : 8 * BLOCKS];
@@ -83,6 +91,12 @@ float scale_for(float top)
 {
     const uint exponent = floatBitsToUint(top) >> 23;
     return uintBitsToFloat(uint(clamp(268 - int(exponent), 1, 253)) << 23);
+}
+
+// One that keeps USUAL_SCALE where that will do. Of zeros it is larger than any.
+float half_scale_for(float top)
+{
+    return top >= USUAL_LEAST && top <= USUAL_MOST ? USUAL_SCALE : scale_for(top);
 }
 
 // Intel's compiler moves two f16s once more to make a word of them; AMD's takes the conversion into
@@ -124,10 +138,40 @@ unit fetch_unit(uint source, uint u)
     return x;
 }
 
-// Chunk `chunk` of the slice that begins at `side`.
+// The same of a row in f16.
+uvec4 fetch_half(uint source, uint u)
+{
+    U32x4 rows = U32x4(uvec2(pc.source));
+    if (GEMM_WHOLE != 0)
+        return load_u32x4(rows, source + u);
+    const uint last = (pc.source_columns - 1) / 8;
+    const uvec4 x = load_u32x4(rows, source + min(u, last));
+    return u > last ? uvec4(0) : x;
+}
+
+// The scale of run `run` of such a row, or of the last.
+float fetch_half_scale(uint source, uint run)
+{
+    const uint last = (pc.source_columns - 1) / HALF_COLUMNS;
+    return load_f32(pc.source, (source + pc.source_columns / 8) * 4 + min(run, last));
+}
+
+// Where chunk `chunk` of the slice that begins at `side` is staged.
+uint place_of_chunk(uint side, uint chunk)
+{
+    return side + chunk / CHUNKS * STRIDE + chunk % CHUNKS;
+}
+
+void stage_half(uint side, uint chunk, uvec4 x, float16_t factor)
+{
+    [[unroll]] for (uint c = 0; c < 4; c++)
+        x[c] = packFloat2x16(unpackFloat2x16(x[c]) * factor);
+    staged[place_of_chunk(side, chunk)] = x;
+}
+
 void stage_unit(uint side, uint chunk, unit x, float scale)
 {
-    const uint at = side + chunk / CHUNKS * STRIDE + chunk % CHUNKS;
+    const uint at = place_of_chunk(side, chunk);
     x.a *= scale;
     x.b *= scale;
     if (GEMM_FAST != 0) {
@@ -149,12 +193,32 @@ bool find_scales(uint rows)
         float most = staged_top[row * CHUNKS];
         [[unroll]] for (uint n = 1; n < CHUNKS; n++)
             most = max(most, staged_top[row * CHUNKS + n]);
-        staged_scale[row] = scale_for(most);
+        staged_scale[row] = floatBitsToUint(scale_for(most));
         if (most > USUAL_MOST || (most > 0.0 && most < USUAL_LEAST))
             staged_again = 1;
     }
     barrier();
     return subgroupMax(staged_again) != 0; // by which compilers see that it is the same for all
+}
+
+float row_scale(uint row) { return uintBitsToFloat(staged_scale[row]); }
+
+// Of so many rows in f16, leaves the scale that all of a row can do with.
+void find_half_scales(tile t, uint rows)
+{
+    const uint row = gl_LocalInvocationIndex % rows, parts = GEMM_LANES / rows;
+    uint run = gl_LocalInvocationIndex / rows;
+    if (run == 0)
+        staged_scale[row] = ~0u;
+    barrier();
+    uint least = ~0u;
+    do {
+        const float scale = fetch_half_scale(source_row(t, row) * pc.source_stride, run);
+        least = min(least, floatBitsToUint(scale));
+        run += parts;
+    } while (run * HALF_COLUMNS < pc.source_columns);
+    atomicMin(staged_scale[row], least);
+    barrier();
 }
 
 #ifdef UNPACK
@@ -172,22 +236,100 @@ vec4 weight_unscale(uint row, bool scaled)
 vec4 weight_unscale(uint row, bool scaled) { return vec4(1); }
 #endif
 
-// Finishes and stores what `staged` has of the sums of the SN token rows from `first` on. A tile
-// may reach beyond the matrix.
+// Part `c` of the sums of SN token rows that `staged` has: of one of these, rows r .. r + 3 of both
+// blocks of a pair of the workgroup's.
+struct sums_part {
+    uint token, pair, r;
+    uint first, second; // where they are staged
+};
+
+sums_part part_of_sums(uint c)
+{
+    const uint token = c / BLOCKS, pair = c % BLOCKS / 2, r = c % 2 * 4;
+    const uint at = token * SUMS_STRIDE + first_of_pair(pair) * 2 + r / 4;
+    return sums_part(token, pair, r, at, at + PARTNER * 2);
+}
+
+// A tile may reach beyond the matrix.
+bool is_in_tile(tile t, uint row, uint pair, uint r)
+{
+    return row < t.rows && column_of(t, pair, r) < result_columns_of(t);
+}
+
+// The sums themselves.
+void take_sums(sums_part p, bool scaled, out vec4 first, out vec4 second)
+{
+    const uint row = first_of_pair(p.pair) * 8 + p.r;
+    first = uintBitsToFloat(staged[p.first]) * weight_unscale(row, scaled);
+    second = uintBitsToFloat(staged[p.second]) * weight_unscale(row + PARTNER * 8, scaled);
+}
+
+// What those of token row `row` are to be multiplied by.
+float unscale_of(tile t, uint row, bool scaled)
+{
+    return input_weight(t, row) * (1.0 / (scaled ? row_scale(row) : USUAL_SCALE));
+}
+
+// Finishes and stores those of the SN token rows from `first` on.
 void store_sums(tile t, uint first, bool scaled)
 {
     [[dont_unroll]] for (uint c = gl_LocalInvocationIndex; c < SN * BLOCKS; c += GEMM_LANES) {
-        const uint token = c / BLOCKS, pair = c % BLOCKS / 2, r = c % 2 * 4;
-        const uint matrix_row = first_of_pair(pair) * 8 + r;
-        const uint at = token * SUMS_STRIDE + matrix_row / 4;
-        const uint row = first + token;
-        if (row >= t.rows || column_of(t, t.pair + pair, r) >= result_columns_of(t))
+        const sums_part p = part_of_sums(c);
+        const uint row = first + p.token, pair = t.pair + p.pair;
+        if (!is_in_tile(t, row, pair, p.r))
             continue;
-        const float unscale = 1.0 / (scaled ? staged_scale[row] : USUAL_SCALE);
-        store_rows(t, row, t.pair + pair, r, input_weight(t, row) * unscale,
-            uintBitsToFloat(staged[at]) * weight_unscale(matrix_row, scaled),
-            uintBitsToFloat(staged[at + PARTNER * 2])
-                * weight_unscale(matrix_row + PARTNER * 8, scaled));
+        vec4 a, b;
+        take_sums(p, scaled, a, b);
+        store_rows(t, row, pair, p.r, unscale_of(t, row, scaled), a, b);
+    }
+}
+
+uint largest_bits(vec4 x)
+{
+    const uvec4 y = floatBitsToUint(abs(x));
+    return max(max(y.x, y.y), max(y.z, y.w));
+}
+
+// Finishes them where they are staged, and finds the largest of each row in `staged_most`.
+void finish_half_sums(tile t, uint first, bool scaled)
+{
+    [[dont_unroll]] for (uint c = gl_LocalInvocationIndex; c < SN * BLOCKS; c += GEMM_LANES) {
+        const sums_part p = part_of_sums(c);
+        const uint row = first + p.token, pair = t.pair + p.pair;
+        if (!is_in_tile(t, row, pair, p.r))
+            continue;
+        vec4 a, b;
+        take_sums(p, scaled, a, b);
+        const float unscale = unscale_of(t, row, scaled);
+        [[unroll]] for (uint i = 0; i < 4; i++)
+            finish(t, pair, p.r + i, unscale, a[i], b[i]);
+        uint most = largest_bits(a);
+        staged[p.first] = floatBitsToUint(a);
+        if (!merges(t) && column_of(t, pair, p.r) + PARTNER * 8 < result_columns_of(t)) {
+            most = max(most, largest_bits(b));
+            staged[p.second] = floatBitsToUint(b);
+        }
+        atomicMax(staged_most[p.token], most);
+    }
+}
+
+// Then stores them as f16, 8 columns at a time.
+void store_half_sums(tile t, uint first)
+{
+    const uint chunks = merges(t) ? BLOCKS / 2 : BLOCKS;
+    [[dont_unroll]] for (uint c = gl_LocalInvocationIndex; c < SN * chunks; c += GEMM_LANES) {
+        const uint token = c / chunks, chunk = c % chunks, row = first + token;
+        const uint column = column_of(t, t.pair, 0) + chunk * 8;
+        if (row >= t.rows || column >= result_columns_of(t))
+            continue;
+        const uint at = token * SUMS_STRIDE + (merges(t) ? first_of_pair(chunk) : chunk) * 2;
+        const float scale = half_scale_for(uintBitsToFloat(staged_most[token]));
+        const place p = place_of(t, row);
+        store_u32x4(U32x4Out(p.result), p.at + column / 8,
+            to_f16(unit(uintBitsToFloat(staged[at]) * scale,
+                uintBitsToFloat(staged[at + 1]) * scale)));
+        if (column % HALF_COLUMNS == 0)
+            store_f32(F32Out(p.result), (p.at + p.columns / 8) * 4 + column / HALF_COLUMNS, scale);
     }
 }
 

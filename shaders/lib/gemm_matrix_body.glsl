@@ -155,7 +155,7 @@
 // Of chunk `n`: its row's place and scale, and the largest element so far.
 #ifdef LEAN
 #define SOURCE(n) staged_source[CHUNK(n) / CHUNKS]
-#define SCALE(n) staged_scale[CHUNK(n) / CHUNKS]
+#define SCALE(n) row_scale(CHUNK(n) / CHUNKS)
 #define TOP(n) staged_top[CHUNK(n)]
 #else
 #define SOURCE(n) source[n]
@@ -165,9 +165,32 @@
 #define FETCH(column) \
     { \
         EACH_OWN(n) \
-            if (HAS_CHUNK(n)) \
-                x[n] = fetch_unit(SOURCE(n), (column) / 8 + CHUNK(n) % CHUNKS); \
+            if (HAS_CHUNK(n)) { \
+                if (GEMM_HALF != 0) \
+                    halves[n] = fetch_half(SOURCE(n), (column) / 8 + CHUNK(n) % CHUNKS); \
+                else \
+                    x[n] = fetch_unit(SOURCE(n), (column) / 8 + CHUNK(n) % CHUNKS); \
+            } \
     }
+// To `side`.
+#define STAGE(side, most) \
+    EACH_OWN(n) \
+        if (HAS_CHUNK(n)) { \
+            if (GEMM_HALF != 0) { \
+                stage_half(side, CHUNK(n), halves[n], factor[n]); \
+            } else { \
+                TOP(n) = max(most, largest(x[n])); \
+                stage_unit(side, CHUNK(n), x[n], SCALE(n)); \
+            } \
+        }
+// Of rows in f16, what brings the run of each chunk to the scale of its row; and the scales of run
+// `next`, which are on the way meanwhile.
+#define FIND_FACTORS(next) \
+    EACH_OWN(n) \
+        if (HAS_CHUNK(n)) { \
+            factor[n] = float16_t(row_scale(CHUNK(n) / CHUNKS) / run_scale[n]); \
+            run_scale[n] = fetch_half_scale(SOURCE(n), next); \
+        }
 // Tile `n` of the sums goes to shared memory if it is the one.
 #define STAGE_SUM(i, n) \
     coopMatStore(sums[i * WIDE + n], staged, (first_row + i * SM) / 4, SUMS_STRIDE, \
@@ -189,7 +212,7 @@ void BODY(tile t)
     if (gl_LocalInvocationIndex < WIDE * SN) {
         staged_source[gl_LocalInvocationIndex] =
             source_row(t, gl_LocalInvocationIndex) * pc.source_stride;
-        staged_scale[gl_LocalInvocationIndex] = USUAL_SCALE;
+        staged_scale[gl_LocalInvocationIndex] = floatBitsToUint(USUAL_SCALE);
     }
     barrier();
 #else
@@ -200,6 +223,17 @@ void BODY(tile t)
         scale[n] = USUAL_SCALE;
     }
 #endif
+
+    uvec4 halves[MOST_OWN];
+    float run_scale[MOST_OWN];
+    float16_t factor[MOST_OWN];
+    if (GEMM_HALF != 0) {
+        find_half_scales(t, WIDE * SN);
+        EACH_OWN(n)
+            if (HAS_CHUNK(n))
+                run_scale[n] = fetch_half_scale(SOURCE(n), 0);
+        FIND_FACTORS(0)
+    }
 
 #ifdef UNPACK
     float weight_top[2], weight_scale[2];
@@ -232,45 +266,45 @@ void BODY(tile t)
         [[unroll]] for (uint i = 0; i < HIGH * WIDE; i++)
             sums[i] = MATRIX(float, SM, SN, Accumulator)(0.0);
         FETCH(0)
-        EACH_OWN(n)
-            if (HAS_CHUNK(n)) {
-                TOP(n) = largest(x[n]);
-                stage_unit(0, CHUNK(n), x[n], SCALE(n));
-            }
-        uint k = 0, side = 0;
+        STAGE(0, 0.0)
+        uint k = 0, side = 0, end = columns;
+        // Slices, whose next ones are staged; of rows in f16, those of which these have one factor.
         do {
-            const uint next = min(k + GEMM_SLICE, columns - GEMM_SLICE);
+            if (GEMM_HALF != 0) {
+                const uint run = (k + GEMM_SLICE) / HALF_COLUMNS;
+                FIND_FACTORS(run + 1)
+                end = min((run + 1) * HALF_COLUMNS - GEMM_SLICE, columns);
+            }
+            do {
+                const uint next = min(k + GEMM_SLICE, columns - GEMM_SLICE);
 #ifdef ROLLED
-            barrier();
-            uint s = 0;
-            [[dont_unroll]] do
-                MULTIPLY(s)
-            while ((s += SK) < GEMM_SLICE);
-            FETCH(next)
+                barrier();
+                uint s = 0;
+                [[dont_unroll]] do
+                    MULTIPLY(s)
+                while ((s += SK) < GEMM_SLICE);
+                FETCH(next)
 #else
-            FETCH(next)
-            FETCH_WEIGHTS(next)
-            barrier();
-            MULTIPLY(0)
-            if (GEMM_SLICE > SK)
-                MULTIPLY(SK)
+                FETCH(next)
+                FETCH_WEIGHTS(next)
+                barrier();
+                MULTIPLY(0)
+                if (GEMM_SLICE > SK)
+                    MULTIPLY(SK)
 #endif
-            side = PLANES * PLANE - side;
-            EACH_OWN(n)
-                if (HAS_CHUNK(n)) {
-                    TOP(n) = max(TOP(n), largest(x[n]));
-                    stage_unit(side, CHUNK(n), x[n], SCALE(n));
-                }
+                side = PLANES * PLANE - side;
+                STAGE(side, TOP(n))
 #ifdef UNPACK
-            subgroupBarrier(); // the weights before have been read
-            BRING_WEIGHTS(next)
+                subgroupBarrier(); // the weights before have been read
+                BRING_WEIGHTS(next)
 #else
-            [[unroll]] for (uint i = 0; i < RUNS; i++)
-                weights[i] += uint64_t(GEMM_SLICE * 32);
+                [[unroll]] for (uint i = 0; i < RUNS; i++)
+                    weights[i] += uint64_t(GEMM_SLICE * 32);
 #endif
-            k += GEMM_SLICE;
-        } while (k < columns);
-        if (again)
+                k += GEMM_SLICE;
+            } while (k < end);
+        } while (GEMM_HALF != 0 && k < columns);
+        if (again || GEMM_HALF != 0)
             break;
         FIND_WEIGHT_SCALES()
 #ifdef LEAN
@@ -282,7 +316,7 @@ void BODY(tile t)
         again = find_scales(WIDE * SN);
         EACH_OWN(n)
             if (HAS_CHUNK(n))
-                scale[n] = staged_scale[CHUNK(n) / CHUNKS];
+                scale[n] = row_scale(CHUNK(n) / CHUNKS);
 #endif
     } while (again);
 
@@ -290,12 +324,21 @@ void BODY(tile t)
     t = staged_tile;
 #endif
     // Not unrolled: what finishes sums is long.
+    const bool scaled = again || GEMM_HALF != 0;
     uint j = 0;
     [[dont_unroll]] do {
         barrier();
         EACH_WIDE(STAGE_SUMS, j)
+        if (GEMM_RESULT_HALF != 0 && gl_LocalInvocationIndex < SN)
+            staged_most[gl_LocalInvocationIndex] = 0;
         barrier();
-        store_sums(t, j * SN, again);
+        if (!result_is_half(t)) {
+            store_sums(t, j * SN, scaled);
+        } else {
+            finish_half_sums(t, j * SN, scaled);
+            barrier();
+            store_half_sums(t, j * SN);
+        }
     } while (++j < WIDE);
 }
 
@@ -334,5 +377,7 @@ void BODY(tile t)
 #undef SCALE
 #undef TOP
 #undef FETCH
+#undef STAGE
+#undef FIND_FACTORS
 #undef STAGE_SUM
 #undef STAGE_SUMS

@@ -46,6 +46,7 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
             &a->loading->caller, VKMOE_ERROR_INVALID, "router.capacity has no meaning here");
     TRY_RETURN(vkmoe_moe_load(a->loading, &moe, &a->experts));
     a->experts->one_class = true; // attend takes its queries by the same tiles
+    a->experts->is_parted = true;
     return VKMOE_OK;
 }
 

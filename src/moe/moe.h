@@ -23,6 +23,7 @@ struct vkmoe_moe {
     bool one_class;               // see struct sorted_products
     vkmoe_buffer *output_bias;    // f32 [hidden], or NULL
     struct latent_experts latent; // zeroed: there is none
+    bool is_parted;               // attention stands between up and down: h is f32
 };
 
 static inline bool has_latent(const struct vkmoe_moe_params *params)

@@ -27,6 +27,12 @@ static void lay_out_gate(
     s->shared_gate = vkmoe_scratch_take(&s->size, moe->gate.shared.rows > 0 ? shared_h_size : 0);
 }
 
+static bool passes_half(const vkmoe_moe *moe, const struct sorted_pairs *sorted)
+{
+    return !moe->is_parted && !gate_is_apart(moe)
+        && vkmoe_experts_pass_half(&moe->up, &moe->down, sorted);
+}
+
 // The scratch of a pass, but for what a latent takes.
 static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bool few)
 {
@@ -53,7 +59,8 @@ static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bo
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);
-    s.h = vkmoe_scratch_take(&late, h_size);
+    s.half = passes_half(moe, &s.sorted);
+    s.h = vkmoe_scratch_take(&late, s.half ? vkmoe_half_size(pairs, p->inner) : h_size);
     // The shared expert's h waits where the routed outputs will be.
     s.shared_h = s.outputs =
         vkmoe_scratch_take(&late, MAX(pairs * experts_width(p) * 4, shared_h_size));

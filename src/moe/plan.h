@@ -7,6 +7,7 @@
 
 struct moe_plan {
     bool few;        // the decode kernels, in one pass
+    bool half;       // h is f16, see struct up_operands
     bool tight;      // rows of pairs that are not dropped follow each other without gaps
     uint32_t tokens; // of a pass; 0: a sequence with a capacity needs more than one
     // Where things lie in scratch: byte offsets. Logits and ids die when the pairs are sorted, and

@@ -56,6 +56,16 @@ static enum vkmoe_status record_apart(const struct moe_pass *pass, const struct 
     return vkmoe_pairs_activate(pass->stream, moe->device, &moe->up.shapes, &activate);
 }
 
+// Whether the shared expert's h is f16: it may be made by other forms.
+static bool shared_h_is_half(const struct moe_pass *pass)
+{
+    const vkmoe_moe *moe = pass->moe;
+    return !pass->plan.few && !moe->is_parted && !gate_is_apart(moe)
+        && shared_beside_routed(&moe->params) > 0
+        && vkmoe_experts_pass_half_shared(
+            &moe->up, &moe->down, &pass->plan.sorted, pass->pairs.tokens);
+}
+
 enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
 {
     const vkmoe_moe *moe = pass->moe;
@@ -68,6 +78,8 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
         .shared_h = scratch_address(pass, plan->shared_h),
         .activation = { p->activation, p->activation_alpha, p->activation_limit },
         .weigh_input = p->weight_on_input,
+        .half = plan->half,
+        .shared_half = shared_h_is_half(pass),
         .norm = pass->folding ? &pass->folding->norm : NULL,
     };
     if (!plan->few)
@@ -129,9 +141,10 @@ enum vkmoe_status vkmoe_moe_record_down(const struct moe_pass *pass)
                 .y = pass->y,
                 .tokens = pass->pairs.tokens,
                 .shared = true,
+                .half = shared_h_is_half(pass),
             }));
     TRY_RETURN(vkmoe_experts_gemm_down(pass->stream, &moe->down, &pass->pairs, &plan->sorted,
-        pass->scratch, scratch_address(pass, plan->h), outputs));
+        pass->scratch, scratch_address(pass, plan->h), outputs, plan->half));
     return vkmoe_pairs_combine(pass->stream, moe->device, &moe->down.shapes,
         &(struct combine_operands){
             .outputs = outputs,

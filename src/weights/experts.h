@@ -146,6 +146,7 @@ struct up_operands {
     struct activation activation;
     bool beside;                    // see struct dispatch
     bool weigh_input;               // weights multiply x instead of the outputs
+    bool half, shared_half;         // many tokens: h and shared_h are f16, see below
     const struct folded_norm *norm; // few tokens; NULL: none
 };
 
@@ -182,10 +183,22 @@ struct decode_down_operands {
 enum vkmoe_status vkmoe_experts_decode_down(vkmoe_stream *stream, const struct experts *experts,
     const struct decode_down_operands *operands);
 
+// Whether what `up` makes of sorted pairs is f16 for `down`, which the forms of every class must be
+// able to read and write: as GEMM_HALF of shaders/experts_gemm.h has it, in vkmoe_half_size() bytes
+// for rows of f32 in `columns`.
+bool vkmoe_experts_pass_half(
+    const struct experts *up, const struct experts *down, const struct sorted_pairs *sorted);
+uint64_t vkmoe_half_size(uint64_t rows, uint32_t columns);
+
+// The same of the shared expert, which others make: of the last class, or that of its own format,
+// and of all tokens.
+bool vkmoe_experts_pass_half_shared(const struct experts *up, const struct experts *down,
+    const struct sorted_pairs *sorted, uint32_t tokens);
+
 // Many, down: from h [sorted row][columns, padded] to outputs [pair][rows].
 enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *experts,
     const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
-    uint64_t h, uint64_t outputs);
+    uint64_t h, uint64_t outputs, bool half);
 
 // All tokens by one matrix, the shared expert's (its columns padded in x, no bias) or the
 // first: from x [tokens][x_stride] to y [tokens][rows]. Or each of a token's heads by a matrix of
@@ -198,6 +211,7 @@ struct direct_operands {
     uint32_t heads;    // 0: one matrix, whose rows of y lie next to each other
     uint32_t y_stride; // with heads
     bool shared;
+    bool half; // x is f16, as of struct up_operands; not with x_stride
     // The rows of the matrix that are wanted, 0 and 0: all. What else is in their tiles comes
     // along.
     uint32_t first_row, end_row;

@@ -28,6 +28,41 @@ uint32_t vkmoe_experts_shared_row_tiles(const struct experts *e, const struct va
     return is_apart(e) ? 0 : div_up(e->shared.matrix.blocks, form->tile.blocks);
 }
 
+// Whether its rows, those that it reads or those that it makes, can be f16.
+static bool can_be_half(const struct experts *e, const struct variant *form)
+{
+    return e->fast && form->needs & NEED_ANY_MATRIX;
+}
+
+bool vkmoe_experts_pass_half(
+    const struct experts *up, const struct experts *down, const struct sorted_pairs *sorted)
+{
+    for (uint32_t i = 0; i < sorted->class_count; i++)
+        if (!can_be_half(up, sorted->classes[i].up) || !can_be_half(down, sorted->classes[i].down))
+            return false;
+    return true;
+}
+
+static bool shared_can_be_half(const struct experts *e, uint32_t tokens)
+{
+    const struct experts shared = in_shared_format(e);
+    return can_be_half(e, vkmoe_experts_form(&shared, tokens));
+}
+
+bool vkmoe_experts_pass_half_shared(const struct experts *up, const struct experts *down,
+    const struct sorted_pairs *sorted, uint32_t tokens)
+{
+    const bool is_made_half = is_apart(up)
+        ? shared_can_be_half(up, tokens)
+        : can_be_half(up, sorted->classes[sorted->class_count - 1].up);
+    return is_made_half && shared_can_be_half(down, tokens);
+}
+
+uint64_t vkmoe_half_size(uint64_t rows, uint32_t columns)
+{
+    return rows * HALF_STRIDE(padded_columns(columns)) * 16;
+}
+
 // A product with every operand a dummy but for what the experts have themselves.
 static struct experts_gemm_push gemm_push(const struct experts *e, const struct variant *form)
 {
@@ -91,18 +126,25 @@ uint32_t vkmoe_gemm_computed_rows(const struct variant *form, uint32_t rows, uin
                            : 0);
 }
 
+// Rows that the constants call f16 get their strides.
 static enum vkmoe_status run_gemm(vkmoe_stream *stream, const struct experts *e,
-    const struct variant *form, const struct experts_gemm_push *push, struct dispatch *d)
+    const struct variant *form, struct experts_gemm_push *push, struct dispatch *d)
 {
+    const bool half = d->spec[GEMM_HALF], result_half = d->spec[GEMM_RESULT_HALF] & 1;
     d->kernel = KERNEL_experts_gemm;
     d->variant = form;
     d->spec[GEMM_TYPE] = e->dtype;
-    d->spec[GEMM_PACKED] = rows_are_packed(push->source, push->source_columns, push->source_stride);
+    d->spec[GEMM_PACKED] =
+        half || rows_are_packed(push->source, push->source_columns, push->source_stride);
     d->spec[GEMM_RESULT_PACKED] = is_packed(push->result, push->result_stride, 4)
         && is_packed(push->result, push->result_columns, 4);
     if (form->needs & NEED_ANY_MATRIX)
         d->spec[GEMM_FAST] = e->fast;
     vkmoe_gemm_cut(e->device, form, push->units, push->source_columns, d->spec);
+    if (half)
+        push->source_stride = HALF_STRIDE(push->source_columns);
+    if (result_half)
+        push->result_stride = HALF_STRIDE(push->result_columns);
     d->push = push;
     return stream_run(stream, d);
 }
@@ -153,6 +195,7 @@ static enum vkmoe_status gemm_shared_up(
             [GEMM_ACTIVATION] = o->activation.kind,
             [GEMM_ALPHA] = float_bits(o->activation.alpha),
             [GEMM_LIMIT] = float_bits(o->activation.limit),
+            [GEMM_RESULT_HALF] = o->shared_half,
         },
         .groups = push.row_tiles * div_up(push.tokens, push.tile_rows),
         .beside = true,
@@ -180,6 +223,7 @@ enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct exper
             [GEMM_WEIGHT_INPUT] = o->weigh_input,
             [GEMM_ALPHA] = float_bits(o->activation.alpha),
             [GEMM_LIMIT] = float_bits(o->activation.limit),
+            [GEMM_RESULT_HALF] = o->half | o->shared_half << 1,
         },
         .beside = o->beside,
     };
@@ -210,7 +254,7 @@ enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct ex
 
 enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct experts *e,
     const struct pairs *pairs, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch,
-    uint64_t h, uint64_t outputs)
+    uint64_t h, uint64_t outputs, bool half)
 {
     struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
     push.source = h;
@@ -221,6 +265,7 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
         .spec = {
             [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
             [GEMM_BIAS] = e->bias != NULL,
+            [GEMM_HALF] = half,
         },
     };
     return run_classes(stream, e, sorted, scratch, &push, &d);
@@ -251,6 +296,7 @@ enum vkmoe_status vkmoe_experts_direct(
             [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
             [GEMM_BIAS] = !o->shared && e->bias != NULL,
             [GEMM_HEADS] = o->heads,
+            [GEMM_HALF] = o->half,
         },
         .groups = push.row_tiles * div_up(o->tokens, push.tile_rows) * MAX(o->heads, 1),
         .beside = o->beside,

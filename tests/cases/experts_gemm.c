@@ -1,6 +1,7 @@
 // experts_gemm.c - cases and reference of the matrix products over rows sorted by expert.
 #include "cases.h"
 #include "compare.h"
+#include "half_rows.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct gemm_case {
     uint32_t gap, first_tile;   // direct: between rows of the source, and of the matrix's tiles
     uint32_t heads, result_gap; // direct: rows of source and result for each token, each by its own
                                 // matrix; columns between two results
+    uint32_t half;              // GEMM_HALF, or up: GEMM_RESULT_HALF; of forms for matrix units
     bool fast;                  // of forms for matrix units, those that can be exact as well
     double gain;                // of x; 0: 1
     bool mixed;                 // of every third row of it only
@@ -235,11 +237,30 @@ static const struct gemm_case cases[] = {
     CASE("tiny-x-direct", EVERYWHERE), SMALL_DIRECT(33, 72, 40), TINY_X},
     CASE("tiny-x-fast-direct"), SMALL_DIRECT(33, 72, 40), TINY_X, .fast = true},
     CASE("tiny-x-mixed-direct"), SMALL_DIRECT(33, 72, 40), TINY_X, .mixed = true},
+    // ------------------------------------------------------------ h in f16, with its scales
+#define HALF .fast = true, .half = 1
+#define HALF_UP .fast = true, .half = 3
+    CASE("half-up", EVERYWHERE), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 600, HALF_UP},
+    CASE("half-huge-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, HUGE_X, HALF_UP},
+    CASE("half-tiny-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, TINY_X, HALF_UP},
+    CASE("half-row-1-up"), UP_GATED, SHAPE(19, 2, 4, 80, 1), .shared_rows = 1, HALF_UP},
+    CASE("half-routed-up", .thorough = true), SMALL_UP(33, 80, 200), .fast = true, .half = 1},
+    CASE("half-shared-up", .thorough = true), SMALL_UP(33, 80, 200), .fast = true, .half = 2},
+    CASE("half-ungated-up"), .kind = UP, SHAPE(19, 2, 4, 80, 300), .shared_rows = 200,
+        .activation = VKMOE_ACTIVATION_GELU_TANH, .weight_input = true, HALF_UP},
+    CASE("half-down", EVERYWHERE), SMALL_DOWN(33, 712, 40), HALF},
+    CASE("half-huge-mixed-down"), SMALL_DOWN(33, 712, 40), HUGE_X, .mixed = true, HALF},
+    CASE("half-tiny-down"), SMALL_DOWN(33, 712, 40), TINY_X, HALF},
+    CASE("half-column-1-down"), SMALL_DOWN(19, 1, 40), HALF},
+    CASE("half-columns-128-down"), SMALL_DOWN(19, 128, 40), HALF},
+    CASE("half-direct"), SMALL_DIRECT(33, 264, 40), HALF},
 #define UNPACKED .dtype = VKMOE_DTYPE_Q4_K, .unpacked = true
     CASE("unpack-down"), SMALL_DOWN(33, 512, 40), UNPACKED},
     CASE("huge-weights-down", .shrunk = -11), SMALL_DOWN(33, 512, 40), UNPACKED},
     CASE("tiny-weights-down", .shrunk = 16), SMALL_DOWN(33, 512, 40), UNPACKED},
     CASE("unpack-fast-up"), SMALL_UP(33, 512, 40), UNPACKED, .fast = true},
+    CASE("unpack-half-up"), SMALL_UP(33, 512, 200), UNPACKED, HALF_UP},
+    CASE("unpack-half-down"), SMALL_DOWN(33, 512, 40), UNPACKED, HALF},
 #define FORMAT(name, NAME, ...) \
     CASE("unpack-" #name, .thorough = true), SMALL_DIRECT(33, 512, 40), \
         .dtype = VKMOE_DTYPE_##NAME, .unpacked = true}, \
@@ -345,7 +366,20 @@ static void add_source(struct kernel_io *io, struct gemm_model *m)
         for (uint32_t i = 0; m->grouping.rows[row] == UINT32_MAX && i < m->stride; i++)
             source[(size_t)row * m->stride + i] = NAN; // nobody has written these
     io_find(io, "source")->skew = c->misaligned ? 4 : 0;
-    m->source = source;
+    m->source = c->half && c->kind != UP ? half_rows_from_floats(io, "source", rows) : source;
+}
+
+// `half`: the bit of GEMM_RESULT_HALF.
+static void add_result(
+    struct kernel_io *io, const char *name, uint32_t half, uint32_t rows, uint32_t columns)
+{
+    const struct gemm_case *c = (const void *)io->test;
+    if (c->kind == UP && c->half & half) {
+        half_rows_add(io, name, rows, columns);
+        return;
+    }
+    io_add(io, name, ROLE_OUT, rows, columns);
+    io_find(io, name)->skew = c->misaligned ? 4 : 0;
 }
 
 static void fill(struct kernel_io *io)
@@ -370,14 +404,10 @@ static void fill(struct kernel_io *io)
     m->first_tile = MIN(c->first_tile, (c->rows - 1) / (together * m->tile_blocks * 8)) * together;
     m->result_columns = padded(c, c->rows);
     m->shared_columns = padded(c, c->shared_rows);
-    io_add(io, "result", ROLE_OUT,
-        c->kind == DIRECT ? c->tokens * MAX(c->heads, 1) : c->tokens * c->k,
+    add_result(io, "result", 1, c->kind == DIRECT ? c->tokens * MAX(c->heads, 1) : c->tokens * c->k,
         m->result_columns + c->result_gap);
-    io_find(io, "result")->skew = c->misaligned ? 4 : 0;
-    if (c->kind == UP && c->shared_rows) {
-        io_add(io, "shared_result", ROLE_OUT, c->tokens, m->shared_columns);
-        io_find(io, "shared_result")->skew = c->misaligned ? 4 : 0;
-    }
+    if (c->kind == UP && c->shared_rows)
+        add_result(io, "shared_result", 2, c->tokens, m->shared_columns);
 }
 
 // One row of results.
@@ -441,6 +471,11 @@ static void reference(struct kernel_io *io)
             shared + (size_t)t * m->shared_columns);
 }
 
+static bool reads_half(const struct gemm_case *c)
+{
+    return c->kind != UP && c->half;
+}
+
 static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
 {
     const struct experts_gemm_push *push = (const void *)io->push;
@@ -449,7 +484,7 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_TYPE] = dtype_of(c, io->variant);
     spec[GEMM_UP] = c->kind == UP;
     spec[GEMM_DIRECT] = c->kind == DIRECT;
-    spec[GEMM_PACKED] = io_is_packed(io, io_find(io, "source"), 8);
+    spec[GEMM_PACKED] = reads_half(c) || io_is_packed(io, io_find(io, "source"), 8);
     spec[GEMM_RESULT_PACKED] = push->result_columns % 4 == 0
         && io_is_packed(io, io_find(io, "result"), 4) && (!shared || io_is_packed(io, shared, 4));
     spec[GEMM_GATED] = c->gated;
@@ -462,6 +497,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_TO_PAIRS] = c->sharers > 0;
     spec[GEMM_FAST] = is_fast(c, io->variant);
     spec[GEMM_HEADS] = c->heads;
+    spec[GEMM_HALF] = reads_half(c);
+    spec[GEMM_RESULT_HALF] = c->kind == UP ? c->half : 0;
     vkmoe_gemm_cut(io->device, io->variant, push->units, push->source_columns, spec);
 }
 
@@ -477,8 +514,11 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
                                 : &m->matrices,
         has_shared ? &m->shared : NULL);
     SET_PUSH(io, experts_gemm, .k = sharers(c), .experts = c->experts, .tokens = c->tokens,
-        .units = main->units, .source_columns = m->columns, .source_stride = m->stride,
-        .result_columns = m->result_columns, .result_stride = m->result_columns + c->result_gap,
+        .units = main->units, .source_columns = m->columns,
+        .source_stride = reads_half(c) ? HALF_STRIDE(m->columns) : m->stride,
+        .result_columns = m->result_columns,
+        .result_stride = c->kind == UP && c->half & 1 ? HALF_STRIDE(m->result_columns)
+                                                      : m->result_columns + c->result_gap,
         .shared_result_columns = m->shared_columns,
         .row_tiles = div_up(main->blocks, m->tile_blocks) - m->first_tile,
         .first_row_tile = m->first_tile,

@@ -147,8 +147,9 @@ float *io_add_floats(
 double *io_expect_floats(struct kernel_io *io, const char *name)
 {
     struct kernel_operand *operand = io_find(io, name);
-    operand->floats = io_alloc(io, operand->size / 4, sizeof *operand->floats);
-    for (size_t i = 0; i < operand->size / 4; i++)
+    const size_t count = operand->decode ? operand->decoded : operand->size / 4;
+    operand->floats = io_alloc(io, count, sizeof *operand->floats);
+    for (size_t i = 0; i < count; i++)
         operand->floats[i] = NAN;
     return operand->floats;
 }

@@ -44,6 +44,9 @@ struct kernel_operand {
     uint32_t begin;   // bytes before the address that kernels get
     uint32_t columns; // elements in a row, to name places
     void *before;     // its contents
+    // Of outputs that are not floats but are compared as such: makes so many of what is there.
+    void (*decode)(const struct kernel_operand *operand, const void *actual, float *floats);
+    size_t decoded;
     // What has to be in it afterwards; one of the two, if any.
     double *floats;       // within the tolerance; NaN: still as it was, infinite: anything
     uint32_t *words;      // exactly

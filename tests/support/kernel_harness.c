@@ -175,6 +175,24 @@ static bool check_floats(const struct kernel_operand *operand, const float *actu
     return ok;
 }
 
+// As if it were floats.
+static bool check_decoded(const struct kernel_operand *operand, const void *actual)
+{
+    struct kernel_operand floats = *operand;
+    floats.size = operand->decoded * 4;
+    floats.before = malloc(floats.size + 1);
+    float *values = malloc(floats.size + 1);
+    bool ok = floats.before && values;
+    if (ok) {
+        memset(floats.before, 0xff, floats.size);
+        operand->decode(operand, actual, values);
+        ok = check_floats(&floats, values);
+    }
+    free(values);
+    free(floats.before);
+    return ok;
+}
+
 // Where a device may have a zero instead of what is expected, it is expected if it is there.
 static void expect_zeros(const struct kernel_operand *operand, const uint32_t *actual)
 {
@@ -191,6 +209,8 @@ static bool check_operand(const struct kernel_operand *operand, const struct ker
         arena->size - arena->guarded, arena->offset - arena->guarded, operand->size);
     if (operand->role == ROLE_IN)
         ok &= compare_bits(operand->name, operand->before, actual, operand->size);
+    else if (operand->floats && operand->decode)
+        ok &= check_decoded(operand, actual);
     else if (operand->floats)
         ok &= check_floats(operand, (const float *)actual);
     if (operand->words && operand->may_flush)

@@ -99,7 +99,7 @@ const struct layer_case layer_cases[] = {
     {"mixtral-prefill-f16-fast", MIXTRAL(160), .dtype = VKMOE_DTYPE_F16,
         .layer.precision = VKMOE_PRECISION_FAST},
     {"mixtral-prefill-bf16-fast", MIXTRAL(160), .dtype = VKMOE_DTYPE_BF16,
-        .layer.precision = VKMOE_PRECISION_FAST},
+        .layer.precision = VKMOE_PRECISION_FAST, .expert_gain = 400.0}, // h is beyond f16
     {"mixtral-prefill-q8-0-fast", MIXTRAL(160), .dtype = VKMOE_DTYPE_Q8_0,
         .layer.precision = VKMOE_PRECISION_FAST},
     {"mixtral-tiny", SHAPE(40, 128, 256, 8, 2), TOP_K_NORM, .dtype = VKMOE_DTYPE_F16},

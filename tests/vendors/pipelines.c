@@ -235,6 +235,8 @@ static void cut_for_matrix_units(struct program *program, const struct pipeline 
             VkPipeline pipeline;
             memcpy(spec, p->spec, sizeof spec);
             spec[GEMM_FAST] = fast;
+            if (!fast)
+                spec[GEMM_HALF] = spec[GEMM_RESULT_HALF] = 0;
             if (!(variant->formats >> spec[GEMM_TYPE] & 1))
                 continue;
             vkmoe_gemm_cut(device, variant, WIDTH / 8, WIDTH, spec);
