@@ -1,5 +1,6 @@
 // rehearsal.c - a device that is not there: what it is asked to create takes no memory, and what is
 // recorded on it is what the library would record on such a device.
+#include "base/try.h"
 #include "device/overrides.h"
 #include "device/rehearsal.h"
 #include "moe/moe.h"
@@ -85,6 +86,17 @@ static bool stage_finish(struct stage *s, bool ok)
     vkmoe_moe_destroy(&s->layer);
     vkmoe_rehearsal_end(&s->device);
     return ok;
+}
+
+// A forward of s->layer, of so many tokens.
+static enum vkmoe_status stage_forward(struct stage *s, uint32_t tokens, uint32_t width)
+{
+    TRY_RETURN(vkmoe_stream_create(s->device, &s->stream));
+    TRY_RETURN(vkmoe_buffer_create(s->device, (uint64_t)tokens * width * 4, &s->x));
+    TRY_RETURN(vkmoe_buffer_create(s->device, (uint64_t)tokens * width * 4, &s->y));
+    return vkmoe_moe_forward(s->stream, s->layer,
+        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = tokens,
+            .x.buffer = s->x, .y.buffer = s->y });
 }
 
 // A forward of the tiny s.layer, as a device of that type would have it.
@@ -189,12 +201,7 @@ static bool test_gate_apart(void)
     CHECK(s.layer->gate.form && s.layer->up.form);
     CHECK(s.layer->gate.form->tile.blocks < s.layer->up.form->tile.blocks);
     CHECK(s.layer->gate.form->tile.rows < s.layer->up.form->tile.rows);
-    CHECK_OK(vkmoe_stream_create(s.device, &s.stream));
-    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * HIDDEN * 4, &s.x));
-    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * HIDDEN * 4, &s.y));
-    CHECK_OK(vkmoe_moe_forward(s.stream, s.layer,
-        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = TOKENS,
-            .x.buffer = s.x, .y.buffer = s.y }));
+    CHECK_OK(stage_forward(&s, TOKENS, HIDDEN));
     CHECK(seen.count == 3);
     CHECK(seen.forms[0] == s.layer->gate.form && seen.forms[1] == s.layer->up.form);
     for (uint32_t i = 0; i < 3; i++) {
@@ -254,12 +261,7 @@ static bool observe_halves(
             .up = other, .down = other, .precision = precision,
             .shared = { .inner = WIDTH, .up = view, .down = view } },
         &s.layer));
-    CHECK_OK(vkmoe_stream_create(s.device, &s.stream));
-    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * WIDTH * 4, &s.x));
-    CHECK_OK(vkmoe_buffer_create(s.device, TOKENS * WIDTH * 4, &s.y));
-    CHECK_OK(vkmoe_moe_forward(s.stream, s.layer,
-        &(struct vkmoe_moe_forward_params){ VKMOE_INIT(vkmoe_moe_forward_params), .tokens = TOKENS,
-            .x.buffer = s.x, .y.buffer = s.y }));
+    CHECK_OK(stage_forward(&s, TOKENS, WIDTH));
     seen->scratch = vkmoe_moe_scratch_size(s.layer, TOKENS);
     ok = true;
 fail:

@@ -17,8 +17,8 @@
 // scaled likewise. FAST: GEMM_FAST is never 0, for which there is no room.
 //
 // Fast, h goes from one product to the next in f16. Each run of HALF_COLUMNS of a row, which one
-// workgroup makes, has a scale of its own. What multiplies it first looks for the least of a row,
-// and brings all runs to that as it stages them.
+// workgroup makes, has a scale of its own. What multiplies it first looks for the least of a row.
+// Where some differ, which is rare, it brings all runs to that as it stages them.
 #ifndef GEMM_MATRIX_GLSL
 #define GEMM_MATRIX_GLSL
 
@@ -93,7 +93,8 @@ float scale_for(float top)
     return uintBitsToFloat(uint(clamp(268 - int(exponent), 1, 253)) << 23);
 }
 
-// One that keeps USUAL_SCALE where that will do. Of zeros it is larger than any.
+// One that keeps USUAL_SCALE where that will do.
+#define SCALE_OF_ZEROS 8.5070591730234616e37 // 2^126, what scale_for() makes of them
 float half_scale_for(float top)
 {
     return top >= USUAL_LEAST && top <= USUAL_MOST ? USUAL_SCALE : scale_for(top);
@@ -162,11 +163,11 @@ uint place_of_chunk(uint side, uint chunk)
     return side + chunk / CHUNKS * STRIDE + chunk % CHUNKS;
 }
 
-void stage_half(uint side, uint chunk, uvec4 x, float16_t factor)
+uvec4 scale_half(uvec4 x, float16_t factor)
 {
     [[unroll]] for (uint c = 0; c < 4; c++)
         x[c] = packFloat2x16(unpackFloat2x16(x[c]) * factor);
-    staged[place_of_chunk(side, chunk)] = x;
+    return x;
 }
 
 void stage_unit(uint side, uint chunk, unit x, float scale)
@@ -203,22 +204,29 @@ bool find_scales(uint rows)
 
 float row_scale(uint row) { return uintBitsToFloat(staged_scale[row]); }
 
-// Of so many rows in f16, leaves the scale that all of a row can do with.
-void find_half_scales(tile t, uint rows)
+// Of so many rows in f16, leaves the scale that all of a row can do with. True if parts of one have
+// others, zeros aside.
+bool find_half_scales(tile t, uint rows)
 {
     const uint row = gl_LocalInvocationIndex % rows, parts = GEMM_LANES / rows;
     uint run = gl_LocalInvocationIndex / rows;
     if (run == 0)
         staged_scale[row] = ~0u;
     barrier();
-    uint least = ~0u;
+    uint least = ~0u, most = 0;
     do {
         const float scale = fetch_half_scale(source_row(t, row) * pc.source_stride, run);
         least = min(least, floatBitsToUint(scale));
+        if (scale < SCALE_OF_ZEROS)
+            most = max(most, floatBitsToUint(scale));
         run += parts;
     } while (run * HALF_COLUMNS < pc.source_columns);
     atomicMin(staged_scale[row], least);
     barrier();
+    if (most > staged_scale[row])
+        staged_again = 1;
+    barrier();
+    return subgroupMax(staged_again) != 0;
 }
 
 #ifdef UNPACK

@@ -1,7 +1,6 @@
 // gemm_matrix_body.glsl - the GEMM body for matrix units, for tiles of WIDE SN token rows at most.
-// Included once for each WIDE; defines BODY(). The loop over slices has no branches, at which
-// compilers would lose sight of matrices in registers; and loops of others with matrices in them
-// are written out, as glslc unrolls innermost loops only.
+// Included once for each WIDE; defines BODY(). Loops with matrices in them are written out, but for
+// that over slices (gemm_matrix_slices.glsl), as glslc unrolls innermost loops only.
 //
 // #defines: BODY, WIDE
 
@@ -172,12 +171,12 @@
                     x[n] = fetch_unit(SOURCE(n), (column) / 8 + CHUNK(n) % CHUNKS); \
             } \
     }
-// To `side`.
+// To `side`; rows in f16 as HALF(n) has them.
 #define STAGE(side, most) \
     EACH_OWN(n) \
         if (HAS_CHUNK(n)) { \
             if (GEMM_HALF != 0) { \
-                stage_half(side, CHUNK(n), halves[n], factor[n]); \
+                staged[place_of_chunk(side, CHUNK(n))] = HALF(n); \
             } else { \
                 TOP(n) = max(most, largest(x[n])); \
                 stage_unit(side, CHUNK(n), x[n], SCALE(n)); \
@@ -227,8 +226,9 @@ void BODY(tile t)
     uvec4 halves[MOST_OWN];
     float run_scale[MOST_OWN];
     float16_t factor[MOST_OWN];
+    bool uneven = false;
     if (GEMM_HALF != 0) {
-        find_half_scales(t, WIDE * SN);
+        uneven = find_half_scales(t, WIDE * SN);
         EACH_OWN(n)
             if (HAS_CHUNK(n))
                 run_scale[n] = fetch_half_scale(SOURCE(n), 0);
@@ -266,44 +266,26 @@ void BODY(tile t)
         [[unroll]] for (uint i = 0; i < HIGH * WIDE; i++)
             sums[i] = MATRIX(float, SM, SN, Accumulator)(0.0);
         FETCH(0)
+#define HALF(n) scale_half(halves[n], factor[n])
         STAGE(0, 0.0)
-        uint k = 0, side = 0, end = columns;
-        // Slices, whose next ones are staged; of rows in f16, those of which these have one factor.
-        do {
-            if (GEMM_HALF != 0) {
+        uint k = 0, side = 0;
+        if (GEMM_HALF != 0 && uneven) { // first: NVK makes the other one better then
+            do { // slices, whose next ones have one factor
                 const uint run = (k + GEMM_SLICE) / HALF_COLUMNS;
                 FIND_FACTORS(run + 1)
-                end = min((run + 1) * HALF_COLUMNS - GEMM_SLICE, columns);
-            }
-            do {
-                const uint next = min(k + GEMM_SLICE, columns - GEMM_SLICE);
-#ifdef ROLLED
-                barrier();
-                uint s = 0;
-                [[dont_unroll]] do
-                    MULTIPLY(s)
-                while ((s += SK) < GEMM_SLICE);
-                FETCH(next)
-#else
-                FETCH(next)
-                FETCH_WEIGHTS(next)
-                barrier();
-                MULTIPLY(0)
-                if (GEMM_SLICE > SK)
-                    MULTIPLY(SK)
-#endif
-                side = PLANES * PLANE - side;
-                STAGE(side, TOP(n))
-#ifdef UNPACK
-                subgroupBarrier(); // the weights before have been read
-                BRING_WEIGHTS(next)
-#else
-                [[unroll]] for (uint i = 0; i < RUNS; i++)
-                    weights[i] += uint64_t(GEMM_SLICE * 32);
-#endif
-                k += GEMM_SLICE;
-            } while (k < end);
-        } while (GEMM_HALF != 0 && k < columns);
+                const uint end = min((run + 1) * HALF_COLUMNS - GEMM_SLICE, columns);
+#define END end
+#include "lib/gemm_matrix_slices.glsl"
+            } while (k < columns);
+        } else {
+#undef HALF
+#undef END
+#define HALF(n) halves[n]
+#define END columns
+#include "lib/gemm_matrix_slices.glsl"
+        }
+#undef HALF
+#undef END
         if (again || GEMM_HALF != 0)
             break;
         FIND_WEIGHT_SCALES()

@@ -30,7 +30,7 @@ struct gemm_case {
     uint32_t gap, first_tile;   // direct: between rows of the source, and of the matrix's tiles
     uint32_t heads, result_gap; // direct: rows of source and result for each token, each by its own
                                 // matrix; columns between two results
-    uint32_t half;              // GEMM_HALF, or up: GEMM_RESULT_HALF; of forms for matrix units
+    uint32_t half;              // up: GEMM_RESULT_HALF; else 1: GEMM_HALF, 2: in rows of one scale
     bool fast;                  // of forms for matrix units, those that can be exact as well
     double gain;                // of x; 0: 1
     bool mixed;                 // of every third row of it only
@@ -240,27 +240,29 @@ static const struct gemm_case cases[] = {
     // ------------------------------------------------------------ h in f16, with its scales
 #define HALF .fast = true, .half = 1
 #define HALF_UP .fast = true, .half = 3
-    CASE("half-up", EVERYWHERE), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 600, HALF_UP},
+    CASE("half-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 600, HALF_UP},
     CASE("half-huge-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, HUGE_X, HALF_UP},
     CASE("half-tiny-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, TINY_X, HALF_UP},
     CASE("half-row-1-up"), UP_GATED, SHAPE(19, 2, 4, 80, 1), .shared_rows = 1, HALF_UP},
     CASE("half-routed-up", .thorough = true), SMALL_UP(33, 80, 200), .fast = true, .half = 1},
     CASE("half-shared-up", .thorough = true), SMALL_UP(33, 80, 200), .fast = true, .half = 2},
-    CASE("half-ungated-up"), .kind = UP, SHAPE(19, 2, 4, 80, 300), .shared_rows = 200,
-        .activation = VKMOE_ACTIVATION_GELU_TANH, .weight_input = true, HALF_UP},
-    CASE("half-down", EVERYWHERE), SMALL_DOWN(33, 712, 40), HALF},
+    CASE("half-ungated-up", .thorough = true), .kind = UP, SHAPE(19, 2, 4, 80, 300),
+        .shared_rows = 200, .activation = VKMOE_ACTIVATION_GELU_TANH, .weight_input = true,
+        HALF_UP},
+    CASE("half-down"), SMALL_DOWN(33, 712, 40), HALF},
+    CASE("half-even-down"), SMALL_DOWN(33, 712, 40), .fast = true, .half = 2},
     CASE("half-huge-mixed-down"), SMALL_DOWN(33, 712, 40), HUGE_X, .mixed = true, HALF},
     CASE("half-tiny-down"), SMALL_DOWN(33, 712, 40), TINY_X, HALF},
     CASE("half-column-1-down"), SMALL_DOWN(19, 1, 40), HALF},
-    CASE("half-columns-128-down"), SMALL_DOWN(19, 128, 40), HALF},
-    CASE("half-direct"), SMALL_DIRECT(33, 264, 40), HALF},
+    CASE("half-columns-128-down", .thorough = true), SMALL_DOWN(19, 128, 40), HALF},
+    CASE("half-direct", .thorough = true), SMALL_DIRECT(33, 264, 40), HALF},
 #define UNPACKED .dtype = VKMOE_DTYPE_Q4_K, .unpacked = true
     CASE("unpack-down"), SMALL_DOWN(33, 512, 40), UNPACKED},
     CASE("huge-weights-down", .shrunk = -11), SMALL_DOWN(33, 512, 40), UNPACKED},
     CASE("tiny-weights-down", .shrunk = 16), SMALL_DOWN(33, 512, 40), UNPACKED},
     CASE("unpack-fast-up"), SMALL_UP(33, 512, 40), UNPACKED, .fast = true},
-    CASE("unpack-half-up"), SMALL_UP(33, 512, 200), UNPACKED, HALF_UP},
-    CASE("unpack-half-down"), SMALL_DOWN(33, 512, 40), UNPACKED, HALF},
+    CASE("unpack-half-up", .thorough = true), SMALL_UP(33, 512, 200), UNPACKED, HALF_UP},
+    CASE("unpack-half-down", .thorough = true), SMALL_DOWN(33, 512, 40), UNPACKED, HALF},
 #define FORMAT(name, NAME, ...) \
     CASE("unpack-" #name, .thorough = true), SMALL_DIRECT(33, 512, 40), \
         .dtype = VKMOE_DTYPE_##NAME, .unpacked = true}, \
@@ -347,6 +349,11 @@ static uint32_t sharers(const struct gemm_case *c)
     return c->sharers ? c->sharers : c->k;
 }
 
+static bool reads_half(const struct gemm_case *c)
+{
+    return c->kind != UP && c->half;
+}
+
 static void add_source(struct kernel_io *io, struct gemm_model *m)
 {
     const struct gemm_case *c = (const void *)io->test;
@@ -366,7 +373,7 @@ static void add_source(struct kernel_io *io, struct gemm_model *m)
         for (uint32_t i = 0; m->grouping.rows[row] == UINT32_MAX && i < m->stride; i++)
             source[(size_t)row * m->stride + i] = NAN; // nobody has written these
     io_find(io, "source")->skew = c->misaligned ? 4 : 0;
-    m->source = c->half && c->kind != UP ? half_rows_from_floats(io, "source", rows) : source;
+    m->source = reads_half(c) ? half_rows_from_floats(io, "source", rows, c->half == 2) : source;
 }
 
 // `half`: the bit of GEMM_RESULT_HALF.
@@ -469,11 +476,6 @@ static void reference(struct kernel_io *io)
     for (uint32_t t = 0; t < c->tokens; t++)
         make_row(c, &m->shared, 0, m->source + (size_t)t * m->stride, 1.0,
             shared + (size_t)t * m->shared_columns);
-}
-
-static bool reads_half(const struct gemm_case *c)
-{
-    return c->kind != UP && c->half;
 }
 
 static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])

@@ -61,7 +61,7 @@ static void decode(const struct kernel_operand *operand, const void *actual, flo
         decode_row((const char *)actual + row * bytes_of(columns), columns, floats + row * columns);
 }
 
-const float *half_rows_from_floats(struct kernel_io *io, const char *name, uint32_t rows)
+const float *half_rows_from_floats(struct kernel_io *io, const char *name, uint32_t rows, bool even)
 {
     struct kernel_operand *operand = io_find(io, name);
     const uint32_t columns = operand->columns;
@@ -73,7 +73,7 @@ const float *half_rows_from_floats(struct kernel_io *io, const char *name, uint3
         float *x = floats + (size_t)row * columns;
         if (isnan(x[0])) // nobody's
             continue;
-        encode_row(x, columns, row % 2, encoded + row * stride);
+        encode_row(x, columns, even || row % 2, encoded + row * stride);
         decode_row(encoded + row * stride, columns, x);
     }
     operand->before = encoded;
