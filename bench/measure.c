@@ -11,6 +11,7 @@
 #include "host.h"
 #include "device/transfer.h"
 #include "device/stream.h"
+#include "moe/plan.h"
 
 #define WARM_UP_NS 0.2e9
 #define SAMPLING_NS 0.3e9
@@ -307,12 +308,15 @@ static void count_flops(const struct layer_case *c, double *up, double *down, do
         routed * (c->has & CASE_UNGATED ? 1 : 2) + shared * (c->has & CASE_SHARED_UNGATED ? 1 : 2);
 }
 
-// Names dispatch `index` of `count`; experts_gemm comes as up, [the shared expert's down,] down.
+// Names dispatch `index`. experts_gemm comes as up, [the shared expert's down,] down, of which up
+// and down are one for each class of experts.
 static void name_kernel(
     const struct bench *bench, const struct layer_case *c, uint32_t index, struct kernel_times *out)
 {
     const enum kernel kernel = vkmoe_stream_profiled(bench->stream, index);
-    const uint32_t gemms = c->layer.shared.inner ? 3 : 2;
+    const struct moe_plan plan = vkmoe_moe_plan(bench->layers[0], c->tokens, c->tokens);
+    const uint32_t classes = MAX(plan.sorted.class_count, 1);
+    const uint32_t shared = c->layer.shared.inner ? 1 : 0;
     double up, down, shared_down;
     const char *part = "";
     count_flops(c, &up, &down, &shared_down);
@@ -327,9 +331,10 @@ static void name_kernel(
         uint32_t before = 0;
         for (uint32_t i = 0; i < index; i++)
             before += vkmoe_stream_profiled(bench->stream, i) == KERNEL_experts_gemm;
-        before %= gemms;
-        part = before == 0 ? " up" : before == gemms - 1 ? " down" : " shared down";
-        out->flops = before == 0 ? up : before == gemms - 1 ? down : shared_down;
+        before %= 2 * classes + shared;
+        const bool is_up = before < classes, is_down = before >= classes + shared;
+        part = is_up ? " up" : is_down ? " down" : " shared down";
+        out->flops = is_up ? up : is_down ? down : shared_down;
     }
     snprintf(out->name, sizeof out->name, "%s%s", kernel_names[kernel], part);
 }
