@@ -2,6 +2,7 @@
 // the same bits every time. Values are other tests' business.
 #include "device/stream.h" // before host.h: both bring Vulkan's types, this one without prototypes
 
+#include "attention/plan.h"
 #include "check.h"
 #include "class_dispatches.h"
 #include "guest.h"
@@ -269,7 +270,7 @@ static bool test_attention(void)
     vkmoe_cache *cache = NULL;
     CHECK(init(&bench, 24 * 4));
     for (uint32_t i = 0; i < 4; i++) {
-        const uint32_t apart = i % 2, head = i < 2 ? 8 : 32, both = apart + (i < 2 ? 4 : 3);
+        const uint32_t apart = i % 2, head = i < 2 ? 8 : 32;
         CHECK_OK(vkmoe_cache_create(bench.device,
             &(struct vkmoe_cache_params){ VKMOE_INIT(vkmoe_cache_params), .kv_heads = 1,
                 .head_size = head, .sequences = 1, .capacity = 16 },
@@ -284,6 +285,7 @@ static bool test_attention(void)
                 .query.matrices = &query, .key.matrix = some(3, head * 24),
                 .value.matrix = some(4, head * 24), .output.matrices = &output },
             &attention));
+        const uint32_t both = apart + (vkmoe_attention_plan(attention, 1, 1, 16).finishes ? 3 : 4);
         const uint64_t begin = vkmoe_stream_dispatch_count(bench.stream);
         CHECK_OK(vkmoe_attention_forward(bench.stream, attention, cache, &params));
         CHECK(vkmoe_stream_dispatch_count(bench.stream) - begin == both);

@@ -101,13 +101,14 @@ static bool computes_no_more(
 }
 
 // Rows from which on an expert is better off with large tiles: its weights are read less often,
-// and no more rows are computed. Where tiles with fewer rows would compute more than those of the
-// other class, that also holds for what is left after whole ones. But this has an expert's weights
-// come out of memory once more, which is what takes the time where experts have few rows.
-static void find_bounds(struct sorted_pairs *sorted, uint32_t average)
+// and no more rows are computed; not before their form pays (`from`). Where tiles with fewer rows
+// would compute more than those of the other class, that also holds for what is left after whole
+// ones. But this has an expert's weights come out of memory once more, which is what takes the time
+// where experts have few rows.
+static void find_bounds(struct sorted_pairs *sorted, uint32_t average, uint32_t from)
 {
     const struct size_class *few = &sorted->classes[0], *large = &sorted->classes[1];
-    sorted->many = few->tile_rows + 1;
+    sorted->many = MAX(few->tile_rows + 1, from);
     while (sorted->many < large->tile_rows && !computes_no_more(large, few, sorted->many))
         sorted->many++;
     sorted->rest = 0;
@@ -126,14 +127,14 @@ static void find_classes(
         .class_count = 1,
         .many = UINT32_MAX,
     };
-    const uint32_t from = p->one_class ? 0 : find_from(p, most);
+    const uint32_t from = p->one_class || p->up->device->is_cpu ? 0 : find_from(p, most);
     if (from == 0)
         return;
     struct sorted_pairs two = {
         .classes = { class_for(p, MIN(average, from - 1)), class_for(p, most) },
         .class_count = 2,
     };
-    find_bounds(&two, average);
+    find_bounds(&two, average, from);
     if (two.classes[1].tile_rows > two.classes[0].tile_rows && 2 * (uint64_t)two.many <= most
         && average / 8 < two.many)
         *sorted = two;
