@@ -18,7 +18,7 @@
 //
 // Fast, h goes from one product to the next in f16. Each run of HALF_COLUMNS of a row, which one
 // workgroup makes, has a scale of its own. What multiplies it first looks for the least of a row.
-// Where some differ, which is rare, it brings all runs to that as it stages them.
+// Where some differ it brings all runs to that as it stages them.
 #ifndef GEMM_MATRIX_GLSL
 #define GEMM_MATRIX_GLSL
 
@@ -90,7 +90,9 @@ bool is_usual_weight(float most)
 float scale_for(float top)
 {
     const uint exponent = floatBitsToUint(top) >> 23;
-    return uintBitsToFloat(uint(clamp(268 - int(exponent), 1, 253)) << 23);
+    // Zeros alone have SCALE_OF_ZEROS, since whatever is multiplied by it may be left unscaled.
+    const int most = floatBitsToUint(top) == 0 ? 253 : 252;
+    return uintBitsToFloat(uint(clamp(268 - int(exponent), 1, most)) << 23);
 }
 
 // One that keeps USUAL_SCALE where that will do.

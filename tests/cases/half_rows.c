@@ -27,7 +27,7 @@ static float choose_scale(const float *x, uint32_t count, bool usual)
         return 0x1p126f;
     if (usual && most >= 0.125f && most <= 1000.0f)
         return 64.0f;
-    return exp2f(14.0f - floorf(log2f(most)));
+    return exp2f(fminf(14.0f - floorf(log2f(most)), 125.0f));
 }
 
 static void encode_row(const float *x, uint32_t columns, bool usual, void *row)
