@@ -215,10 +215,9 @@ fail:
     return stage_finish(&s, ok);
 }
 
-// What products took and made in f16, beside each other; and the layer's scratch.
+// What products took and made in f16, beside each other.
 struct halves {
     uint32_t read, written;
-    uint64_t scratch;
 };
 
 static void see_halves(void *user, const struct variant *variant, const struct dispatch *d)
@@ -262,13 +261,12 @@ static bool observe_halves(
             .shared = { .inner = WIDTH, .up = view, .down = view } },
         &s.layer));
     CHECK_OK(stage_forward(&s, TOKENS, WIDTH));
-    seen->scratch = vkmoe_moe_scratch_size(s.layer, TOKENS);
     ok = true;
 fail:
     return stage_finish(&s, ok);
 }
 
-// Between the products of a fast layer, and nowhere else, h is f16, which takes less room.
+// Between the products of a fast layer, and nowhere else, h is f16.
 static bool test_half(void)
 {
     struct halves fast, exact, apart;
@@ -281,7 +279,6 @@ static bool test_half(void)
         return true;
     // Each of two classes, and the shared expert.
     CHECK(fast.read == 3 && fast.written == 3);
-    CHECK(exact.scratch - fast.scratch > 200 * 2 * 300 * 2);
     return true;
 fail:
     return false;

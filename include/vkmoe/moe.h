@@ -212,8 +212,7 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 // and tokens * (shared.inner - k * hidden) * 4 more with a shared expert wider than k * hidden,
 // tokens * 8 more with router.levels, tokens * (k * inner + shared.inner) * 4 more where a gate has
 // another dtype than up. With a latent its size counts instead of hidden, the shared expert does
-// not, and tokens * (2 * latent.size + hidden + 2 * shared.inner) * 4 more is needed. With
-// VKMOE_PRECISION_FAST some devices keep h in f16, in about half of its room.
+// not, and tokens * (2 * latent.size + hidden + 2 * shared.inner) * 4 more is needed.
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
 struct vkmoe_moe_forward_params {

@@ -60,7 +60,8 @@ static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bo
     s.logits = vkmoe_scratch_take(&early, logits_size);
     s.ids = vkmoe_scratch_take(&early, pairs * 4);
     s.half = passes_half(moe, &s.sorted);
-    s.h = vkmoe_scratch_take(&late, s.half ? vkmoe_half_size(pairs, p->inner) : h_size);
+    // Room for f32, so that no fewer tokens, of which h may not be f16, need more.
+    s.h = vkmoe_scratch_take(&late, h_size);
     // The shared expert's h waits where the routed outputs will be.
     s.shared_h = s.outputs =
         vkmoe_scratch_take(&late, MAX(pairs * experts_width(p) * 4, shared_h_size));

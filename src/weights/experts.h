@@ -184,11 +184,9 @@ enum vkmoe_status vkmoe_experts_decode_down(vkmoe_stream *stream, const struct e
     const struct decode_down_operands *operands);
 
 // Whether what `up` makes of sorted pairs is f16 for `down`, which the forms of every class must be
-// able to read and write: as GEMM_HALF of shaders/experts_gemm.h has it, in vkmoe_half_size() bytes
-// for rows of f32 in `columns`.
+// able to read and write: as GEMM_HALF of shaders/experts_gemm.h has it, in no more room than f32.
 bool vkmoe_experts_pass_half(
     const struct experts *up, const struct experts *down, const struct sorted_pairs *sorted);
-uint64_t vkmoe_half_size(uint64_t rows, uint32_t columns);
 
 // The same of the shared expert, which others make: of the last class, or that of its own format,
 // and of all tokens.

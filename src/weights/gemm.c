@@ -58,11 +58,6 @@ bool vkmoe_experts_pass_half_shared(const struct experts *up, const struct exper
     return is_made_half && shared_can_be_half(down, tokens);
 }
 
-uint64_t vkmoe_half_size(uint64_t rows, uint32_t columns)
-{
-    return rows * HALF_STRIDE(padded_columns(columns)) * 16;
-}
-
 // A product with every operand a dummy but for what the experts have themselves.
 static struct experts_gemm_push gemm_push(const struct experts *e, const struct variant *form)
 {
