@@ -216,7 +216,8 @@ static bool check_row(const struct row *r)
     static double expected[TOKENS * 64], weigh[2 * TOKENS];
     const struct vkmoe_moe_params *p = &r->c.layer;
     const bool fast = p->precision == VKMOE_PRECISION_FAST;
-    if (r->matrices && !(device->needs & NEED_matrix_8x8x8)) {
+    const uint32_t matrix_card = NEED_gpu | NEED_matrix_8x8x8;
+    if (r->matrices && (device->needs & matrix_card) != matrix_card) {
         tap_note("%s: no such matrix units", r->c.name);
         return true;
     }

@@ -1,5 +1,6 @@
-// kernels.c - every case of every kernel, in every variant that the device can execute,
-// against plain double loops. Test names: <kernel>_<form>/<case>[/<shape>].
+// kernels.c - every case of every kernel, in every variant that the device can execute, against
+// plain double loops; with uniform loads only where the device takes them. Test names:
+// <kernel>_<form>/<case>[/<shape>].
 //
 // That is what --all asks for, with every shape a case can take (on a CPU driver, which
 // compiles for minutes). Without it cases say what is worth its pipeline.
