@@ -198,15 +198,22 @@ static enum vkmoe_status gemm_shared_up(
     return run_gemm(stream, &shared, form, &push, &d);
 }
 
+// Rows that lie one behind the other.
+static void set_rows(struct experts_gemm_push *push, uint64_t source, uint32_t source_columns,
+    uint64_t result, uint32_t result_columns)
+{
+    push->source = source;
+    push->source_columns = push->source_stride = source_columns;
+    push->result = result;
+    push->result_columns = push->result_stride = result_columns;
+}
+
 enum vkmoe_status vkmoe_experts_gemm_up(vkmoe_stream *stream, const struct experts *e,
     const struct up_operands *o, const struct sorted_pairs *sorted, const vkmoe_buffer *scratch)
 {
     struct experts_gemm_push push = sorted_push(e, &o->pairs, sorted, scratch);
-    push.source = o->x;
-    push.result = o->h;
+    set_rows(&push, o->x, e->columns, o->h, padded_columns(e->rows));
     push.shared_result = o->shared_h;
-    push.source_columns = push.source_stride = e->columns;
-    push.result_columns = push.result_stride = padded_columns(e->rows);
     push.shared_result_columns = padded_columns(e->shared.rows);
     const struct dispatch d = {
         .spec = {
@@ -231,11 +238,8 @@ enum vkmoe_status vkmoe_experts_gemm_pairs(vkmoe_stream *stream, const struct ex
     uint64_t source, uint32_t sharing, uint64_t result)
 {
     struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
-    push.source = source;
-    push.result = result;
+    set_rows(&push, source, e->columns, result, e->rows);
     push.k = sharing;
-    push.source_columns = push.source_stride = e->columns;
-    push.result_columns = push.result_stride = e->rows;
     const struct dispatch d = {
         .spec = {
             [GEMM_UP] = 1,
@@ -252,10 +256,7 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
     uint64_t h, uint64_t outputs, bool half)
 {
     struct experts_gemm_push push = sorted_push(e, pairs, sorted, scratch);
-    push.source = h;
-    push.result = outputs;
-    push.source_columns = push.source_stride = padded_columns(e->columns);
-    push.result_columns = push.result_stride = e->rows;
+    set_rows(&push, h, padded_columns(e->columns), outputs, e->rows);
     const struct dispatch d = {
         .spec = {
             [GEMM_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY,
