@@ -243,6 +243,8 @@ static const struct gemm_case cases[] = {
     CASE("half-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 600, HALF_UP},
     CASE("half-huge-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, HUGE_X, HALF_UP},
     CASE("half-tiny-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, TINY_X, HALF_UP},
+    CASE("half-faint-up"), UP_GATED, SHAPE(33, 2, 4, 80, 200), .shared_rows = 24, .gain = 5e-18,
+        HALF_UP},
     CASE("half-row-1-up"), UP_GATED, SHAPE(19, 2, 4, 80, 1), .shared_rows = 1, HALF_UP},
     CASE("half-routed-up", .thorough = true), SMALL_UP(33, 80, 200), .fast = true, .half = 1},
     CASE("half-shared-up", .thorough = true), SMALL_UP(33, 80, 200), .fast = true, .half = 2},

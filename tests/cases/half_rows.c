@@ -41,7 +41,8 @@ static void encode_row(const float *x, uint32_t columns, bool usual, void *row)
     }
 }
 
-// What has not been written stays as it is.
+// What has not been written stays as it is. Made wrong is what is not zero and has the scale of
+// zeros, as who reads it may leave it unscaled.
 static void decode_row(const void *row, uint32_t columns, float *x)
 {
     for (uint32_t i = 0; i < columns; i++) {
@@ -49,7 +50,7 @@ static void decode_row(const void *row, uint32_t columns, float *x)
         float scale;
         memcpy(&scale, (const char *)row + columns * 2 + i / HALF_COLUMNS * 4, sizeof scale);
         x[i] = (float)(f16_value(bits) / (double)scale);
-        if (bits == 0xffff)
+        if (bits == 0xffff || (scale == 0x1p126f && bits & 0x7fff))
             memset(&x[i], 0xff, sizeof x[i]);
     }
 }
