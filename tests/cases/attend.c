@@ -334,6 +334,8 @@ static bool fits(
         return false;
     if (in_columns(variant))
         return shape->lanes >= 64;
+    if (variant->needs & NEED_uniform_loads && c->head_size > ATTEND_SUBGROUP_SIZE)
+        return false;
     return !c->columns && shape->lanes <= 64 && !shape->unroll
         && (strcmp(variant->form, "subgroup") || shape->lanes == 8);
 }
