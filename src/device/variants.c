@@ -11,6 +11,11 @@
 #include "contracts.h" // every shaders/<kernel>.h
 #include "shaders/code_books.h"
 
+enum {
+    SPIRV_HEADER = 5,    // words
+    SPIRV_OPCODES = 512, // as in shaders/pack.py
+};
+
 // A row makes a module for each way to compute addresses, as shaders/meson.build does.
 #define FORM(kernel, form, addresses, ...) FORM_##addresses(kernel, form, __VA_ARGS__)
 #define FORM_plain(kernel, form, ...) MODULE(kernel##_##form, NEED_none, kernel, form, __VA_ARGS__)
@@ -21,7 +26,7 @@
 
 #define MODULE(name, ...) \
     extern const unsigned char vkmoe_spv_##name[]; \
-    extern const size_t vkmoe_spv_size_##name;
+    extern const size_t vkmoe_spv_size_##name, vkmoe_spv_packed_size_##name;
 #include "shaders/kernels.def"
 #undef MODULE
 
@@ -39,6 +44,7 @@ const struct variant vkmoe_variants[] = {
         .tile = { rows_, blocks_, lanes_ }, \
         .spirv = vkmoe_spv_##name_, \
         .spirv_size = &vkmoe_spv_size_##name_, \
+        .packed_size = &vkmoe_spv_packed_size_##name_, \
         .push_size = sizeof(struct kernel_##_push), \
     },
 #include "shaders/kernels.def"
@@ -47,31 +53,51 @@ const uint32_t vkmoe_variant_count = ARRAY_SIZE(vkmoe_variants);
 _Static_assert(ARRAY_SIZE(vkmoe_variants) <= VERDICTS_MAX, "verdicts have no room for all");
 
 // The next one of a packed module.
-static uint32_t unpack_word(const unsigned char **at)
+static uint32_t unpack_number(const unsigned char **at)
 {
-    uint32_t word = 0, shift = 0;
+    uint32_t number = 0, shift = 0;
     while (**at > 127) {
-        word |= (uint32_t)(*(*at)++ & 127) << shift;
+        number |= (uint32_t)(*(*at)++ & 127) << shift;
         shift += 7;
     }
-    return word | (uint32_t) * (*at)++ << shift;
+    return number | (uint32_t) * (*at)++ << shift;
+}
+
+// An instruction from the last one of its opcode; see shaders/pack.py. Returns its length.
+static uint32_t unpack_instruction(
+    const unsigned char **at, uint32_t *words, uint32_t place, uint32_t places[SPIRV_OPCODES])
+{
+    const uint32_t code = unpack_number(at);
+    uint32_t *last_place = &places[(code >> 1) % SPIRV_OPCODES];
+    const uint32_t *last = words + *last_place;
+    const uint32_t last_length = *last_place ? *last >> 16 : 0;
+    const uint32_t length = code & 1 ? unpack_number(at) : last_length;
+    words[place] = length << 16 | code >> 1;
+    for (uint32_t i = 1; i < length; i++) {
+        const uint32_t n = unpack_number(at);
+        words[place + i] = (i < last_length ? last[i] : 0) + (n >> 1 ^ (0 - (n & 1)));
+    }
+    *last_place = place;
+    return length;
 }
 
 uint32_t *vkmoe_variant_spirv(const struct variant *variant)
 {
+    const uint32_t count = (uint32_t)(*variant->spirv_size / 4);
     const unsigned char *at = variant->spirv;
+    uint32_t places[SPIRV_OPCODES] = { 0 }; // 0: there was none
     uint32_t *words = malloc(MAX(*variant->spirv_size, 1));
-    for (size_t i = 0; words && i < *variant->spirv_size / 4; i++)
-        words[i] = unpack_word(&at);
+    uint32_t place = 0;
+    for (; words && place < MIN(count, SPIRV_HEADER); place++)
+        words[place] = unpack_number(&at);
+    while (words && place < count)
+        place += unpack_instruction(&at, words, place, places);
     return words;
 }
 
 uint64_t vkmoe_variant_hash(const struct variant *variant, uint64_t hash)
 {
-    const unsigned char *at = variant->spirv;
-    for (size_t i = 0; i < *variant->spirv_size / 4; i++)
-        hash = (hash ^ unpack_word(&at)) * HASH_PRIME;
-    return hash;
+    return hash_bytes(hash, variant->spirv, *variant->packed_size);
 }
 
 // With a code book as well, forms that unpack for matrix units have more in shared memory than

@@ -46,6 +46,7 @@ struct variant {
     struct tile tile;
     const unsigned char *spirv; // packed by shaders/pack.py
     const size_t *spirv_size;   // in bytes, unpacked; 0: the compiler was too old for it
+    const size_t *packed_size;  // in bytes
     uint32_t push_size;
 };
 
@@ -57,7 +58,7 @@ extern const uint32_t vkmoe_variant_count;
 // Its module in *spirv_size bytes, which the caller frees; NULL: out of host memory.
 uint32_t *vkmoe_variant_spirv(const struct variant *variant);
 
-// Adds the words of the module to an FNV-1a hash.
+// Adds the module, as it is packed, to an FNV-1a hash.
 uint64_t vkmoe_variant_hash(const struct variant *variant, uint64_t hash);
 
 // The best form for weights of `dtype` and so many rows an expert, with its tile, as measured on
