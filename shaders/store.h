@@ -19,8 +19,8 @@ SPEC(STORE_FIRST + 7, STORE_KEY_NORM, 0)
 SPEC(STORE_FIRST + 8, STORE_HAS_POSITIONS, 1)
 SPEC(STORE_FIRST + 9, STORE_HAS_SEQUENCES, 1)
 SPEC_FLOAT(STORE_FIRST + 10, STORE_NORM_EPSILON, 0.0)
-SPEC_FLOAT(STORE_FIRST + 11, STORE_CLIP, 0.0)           // 0: none
-SPEC_FLOAT(STORE_FIRST + 12, STORE_ROPE_MAGNITUDE, 1.0) // of rotations
+SPEC_FLOAT(STORE_FIRST + 11, STORE_CLIP, 0.0) // 0: none
+SPEC(STORE_FIRST + 12, STORE_ROPE_SCALED, 0)  // rotations have a magnitude, after their table
 // Workgroups that share the heads of a row of queries, and of a token: at most as many as there are
 // heads.
 SPEC(STORE_FIRST + 13, STORE_QUERY_GROUPS, 1)

@@ -25,7 +25,8 @@ struct store_kv_push {
     ADDRESS(U32) sequences; // in  [tokens]
     ADDRESS(U32x2)
     rotations; // in  [STORE_ROPE_SIZE / 2] turns by which one position rotates a
-               //     pair: the 64 bits after the point, low word first
+               //     pair: the 64 bits after the point, low word first; with
+               //     STORE_ROPE_SCALED then a float by which cosines and sines are multiplied
     uint tokens, query_rows;
     uint stored; // tokens whose keys and values are: all, or none
     uint capacity, sequence_count;

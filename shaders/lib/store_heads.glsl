@@ -17,16 +17,25 @@ float clip(float x)
     return STORE_CLIP != 0.0 ? clamp(x, -STORE_CLIP, STORE_CLIP) : x;
 }
 
+// What cosines and sines are multiplied with; LongRoPE has one for each of its tables.
+float rope_magnitude()
+{
+    return STORE_ROPE_SCALED != 0
+        ? uintBitsToFloat(load_u32x2(pc.rotations, STORE_ROPE_SIZE / 2).x)
+        : 1.0;
+}
+
 // `turned`: of them after RoPE, which changes no sum of squares but by its magnitude.
 float square_sum(SOURCE source, uint first, uint count, bool turned)
 {
     const bool takes_part = LANES == SQUARE_LANES || gl_LocalInvocationIndex < SQUARE_LANES;
+    const float magnitude = turned ? rope_magnitude() : 1.0;
     float sum = 0.0;
     // Of STORE_LANES lanes at most, so that sums are the same whatever LANES is.
     for (uint i = gl_LocalInvocationIndex; i < count && takes_part; i += SQUARE_LANES) {
         float x = load_source(source, first + i);
         if (turned && STORE_ROPE != ROPE_NONE && i < STORE_ROPE_SIZE)
-            x *= STORE_ROPE_MAGNITUDE;
+            x *= magnitude;
         sum = fma(x, x, sum);
     }
     return workgroup_sum(sum);
@@ -55,7 +64,7 @@ vec2 rotation(uint position, uint c)
     const uvec2 fraction = load_u32x2(pc.rotations, c);
     uint high, low;
     umulExtended(position, fraction.x, high, low);
-    return STORE_ROPE_MAGNITUDE * cos_sin(position * fraction.y + high);
+    return rope_magnitude() * cos_sin(position * fraction.y + high);
 }
 
 // Element `i` of a head that starts at `first`, normalised and clipped: `scale` is the root of the

@@ -105,8 +105,10 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);
 // `divisors` of frequencies may be NULL.
 void vkmoe_rope_table(const struct vkmoe_rope *rope, const float *divisors, uint32_t size,
     uint32_t length, uint32_t *out);
-// What cosines and sines are multiplied with in a context of so many positions.
-float vkmoe_rope_magnitude(const struct vkmoe_attention_params *params, uint32_t length);
+// What cosines and sines are multiplied with, `is_long`: by rope_is_long().
+float vkmoe_rope_magnitude(const struct vkmoe_attention_params *params, bool is_long);
+// Whether that may be anything but 1: it then stands after the tables.
+bool vkmoe_rope_scales(const struct vkmoe_attention_params *params);
 // Whether that has LongRoPE's other divisors.
 static inline bool rope_is_long(const struct vkmoe_rope *rope, uint32_t length)
 {

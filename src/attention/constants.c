@@ -4,6 +4,7 @@
 #include "attention/attention.h"
 #include "base/common.h"
 #include "base/try.h"
+#include "device/operands.h"
 #include "weights/view.h"
 
 #include "shaders/attention.h"
@@ -53,8 +54,10 @@ static struct layout lay_out(
         const struct vector *v = &vectors[i];
         *v->at = take(&at, v->view->data ? (uint64_t)v->rows * v->columns : 0);
     }
-    at.rotations = take(&at, rope_is_fixed(&p->rope) ? p->rope.size : 0);
-    at.long_rotations = take(&at, p->long_rope.divisors.data && at.rotations ? p->rope.size : 0);
+    // Their magnitude is the first word of one pair more.
+    at.rotations = take(&at, rope_is_fixed(&p->rope) ? p->rope.size + 2 : 0);
+    at.long_rotations =
+        take(&at, p->long_rope.divisors.data && at.rotations ? p->rope.size + 2 : 0);
     return at;
 }
 
@@ -71,12 +74,14 @@ static enum vkmoe_status write_vector(
 }
 
 static enum vkmoe_status write_rotations(const struct vkmoe_log *log,
-    const struct vkmoe_attention_params *p, const struct vkmoe_view *view, uint32_t *rotations)
+    const struct vkmoe_attention_params *p, bool is_long, uint32_t *rotations)
 {
+    const struct vkmoe_view *view = is_long ? &p->long_rope.divisors : &p->rope_divisors;
     float *divisors = NULL;
     if (view->data)
         TRY_RETURN(vkmoe_view_floats(view, log, 1, p->rope.size / 2, &divisors));
     vkmoe_rope_table(&p->rope, divisors, p->rope.size, 0, rotations);
+    rotations[p->rope.size] = float_bits(vkmoe_rope_magnitude(p, is_long));
     free(divisors);
     return VKMOE_OK;
 }
@@ -91,11 +96,9 @@ static enum vkmoe_status write_arrays(const struct vkmoe_log *log,
         TRY_RETURN(write_vector(&vectors[i], log, data));
     vkmoe_patterns_encode(p, (void *)(data + at->patterns));
     if (at->long_rotations)
-        TRY_RETURN(
-            write_rotations(log, p, &p->long_rope.divisors, (void *)(data + at->long_rotations)));
-    return at->rotations
-        ? write_rotations(log, p, &p->rope_divisors, (void *)(data + at->rotations))
-        : VKMOE_OK;
+        TRY_RETURN(write_rotations(log, p, true, (void *)(data + at->long_rotations)));
+    return at->rotations ? write_rotations(log, p, false, (void *)(data + at->rotations))
+                         : VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_constants_create(vkmoe_device *device,

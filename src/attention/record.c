@@ -85,7 +85,7 @@ static void set_store(const struct attention_pass *pass, uint32_t spec[SPEC_MAX]
         HAS_PLACES(STORE, pass),
         [STORE_NORM_EPSILON] = float_bits(p->norm.epsilon),
         [STORE_CLIP] = float_bits(p->value_clip),
-        [STORE_ROPE_MAGNITUDE] = float_bits(vkmoe_rope_magnitude(p, pass->length)),
+        [STORE_ROPE_SCALED] = vkmoe_rope_scales(p),
         [STORE_QUERY_GROUPS] = query_norm == HEAD_NORM_WIDE ? 1 : div_up(p->heads, heads),
         [STORE_KV_GROUPS] = div_up(p->kv_heads, heads),
         [STORE_LATENT] = p->latent.rank,

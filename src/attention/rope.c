@@ -67,12 +67,11 @@ static double frequency_of(
 }
 
 // YaRN and LongRoPE scale queries and keys alike, and so the rotation itself.
-float vkmoe_rope_magnitude(const struct vkmoe_attention_params *p, uint32_t length)
+float vkmoe_rope_magnitude(const struct vkmoe_attention_params *p, bool is_long)
 {
     const struct vkmoe_rope *rope = &p->rope;
     if (rope->scaling == VKMOE_ROPE_SCALING_LONGROPE) {
-        const float factor =
-            rope_is_long(rope, length) ? p->long_rope.attention_factor : rope->attention_factor;
+        const float factor = is_long ? p->long_rope.attention_factor : rope->attention_factor;
         return factor != 0 ? factor : 1;
     }
     if (rope->scaling != VKMOE_ROPE_SCALING_YARN)
@@ -80,6 +79,12 @@ float vkmoe_rope_magnitude(const struct vkmoe_attention_params *p, uint32_t leng
     if (rope->attention_factor != 0)
         return rope->attention_factor;
     return rope->factor > 1 ? (float)(0.1 * log(rope->factor) + 1) : 1;
+}
+
+bool vkmoe_rope_scales(const struct vkmoe_attention_params *p)
+{
+    return p->rope.kind != VKMOE_ROPE_NONE
+        && (vkmoe_rope_magnitude(p, false) != 1 || vkmoe_rope_magnitude(p, true) != 1);
 }
 
 void vkmoe_rope_table(const struct vkmoe_rope *rope, const float *divisors, uint32_t size,

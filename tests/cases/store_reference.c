@@ -31,11 +31,14 @@ static double exact_cos(const struct store_case *c, double angle)
 void store_add_rotations(struct kernel_io *io)
 {
     const struct store_case *c = (const void *)io->test;
-    uint32_t *to = io_add(io, "rotations", ROLE_IN, c->rope_size / 2, 2)->before;
+    const uint32_t pairs = c->rope_size / 2 + (c->magnitude != 0);
+    uint32_t *to = io_add(io, "rotations", ROLE_IN, pairs, 2)->before;
     for (uint32_t pair = 0; pair < c->rope_size / 2; pair++) {
         *to++ = (uint32_t)fraction_of(c, pair);
         *to++ = (uint32_t)(fraction_of(c, pair) >> 32);
     }
+    if (c->magnitude != 0)
+        *to = float_bits(c->magnitude);
 }
 
 // Distinct places of a sequence, near its ends and all over it.
@@ -227,7 +230,7 @@ void store_set_spec(const struct store_case *c, uint32_t *spec)
     spec[STORE_HAS_SEQUENCES] = c->sequences != 0;
     spec[STORE_NORM_EPSILON] = float_bits(STORE_EPSILON);
     spec[STORE_CLIP] = float_bits(c->clip);
-    spec[STORE_ROPE_MAGNITUDE] = float_bits(c->magnitude ? c->magnitude : 1.0f);
+    spec[STORE_ROPE_SCALED] = c->magnitude != 0;
     spec[STORE_LATENT] = c->latent;
     spec[STORE_QUERY_SIZE] = c->query_size;
     spec[STORE_COMPACT] = c->compact;
