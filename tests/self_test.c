@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "attention/heads_test.h"
+#include "attention/plan.h"
 #include "base/common.h"
 #include "check.h"
 #include "device/verdicts.h"
@@ -242,6 +244,80 @@ fail:
     return false;
 }
 
+// An attention whose heads are finished where they are made, unless that is wrong.
+static enum vkmoe_status make_heads(bool fast)
+{
+    static const float zeros[32 * 8];
+    const struct vkmoe_view view = { .data = zeros };
+    device->verdicts->tested[0] = device->verdicts->tested[1] = UINT32_MAX; // of other kernels
+    return vkmoe_attention_create(device,
+        &(struct vkmoe_attention_params){ VKMOE_INIT(vkmoe_attention_params), .hidden = 8,
+            .heads = 1, .kv_heads = 1, .head_size = 32, .experts = 1, .experts_per_token = 1,
+            .query.matrices = &view, .key.matrix = view, .value.matrix = view,
+            .output.matrices = &view,
+            .precision = fast ? VKMOE_PRECISION_FAST : VKMOE_PRECISION_EXACT },
+        &attention);
+}
+
+static const struct variant *heads_form(enum vkmoe_dtype dtype, bool fast)
+{
+    return vkmoe_form_like(device, KERNEL_decode_heads,
+        vkmoe_form_choose(device, KERNEL_decode_up, dtype, 0, fast), dtype, fast);
+}
+
+// What finishes heads is wrong, or refused: products and store_kv by themselves are taken.
+static bool test_heads(int refused)
+{
+    CHECK_OK(begin(false));
+    refusal = (VkResult)refused;
+    const struct variant *form = wrong[0] = heads_form(VKMOE_DTYPE_F32, false);
+    wrong_count = 1;
+    if (!form || (device->is_cpu && !strcmp(form->form, "plain"))) {
+        tap_note("the device has no form that finishes heads and is tested");
+        return true;
+    }
+    CHECK_OK(make_heads(false));
+    CHECK(changed > 0);
+    const uint32_t lines = refused ? 2 : 1;
+    CHECK(record.lines[VKMOE_LOG_WARNING] == lines && record.lines[VKMOE_LOG_ERROR] == 0);
+    CHECK(strstr(record.last, form->name) && strstr(record.last, "f32"));
+    CHECK(!strncmp(record.last, "vkmoe_attention_create: ", 24));
+    CHECK(!vkmoe_attention_plan(attention, 1, 1, 1).finishes);
+    CHECK(!heads_form(VKMOE_DTYPE_F32, false) && heads_form(VKMOE_DTYPE_F16, false));
+    // Said once, and of both precisions where they are one.
+    vkmoe_attention_destroy(&attention);
+    CHECK_OK(make_heads(true));
+    CHECK(record.lines[VKMOE_LOG_WARNING] == lines);
+    return !vkmoe_attention_plan(attention, 1, 1, 1).finishes;
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
+// A driver that is right keeps it, in integers and without.
+static bool test_heads_right(void)
+{
+    CHECK_OK(begin(false));
+    for (int fast = 0; fast < 2; fast++) {
+        const struct loading loading = {
+            .device = device,
+            .caller = { &device->gpu.log, "heads" },
+            .fast = fast != 0,
+        };
+        const struct variant *form = heads_form(VKMOE_DTYPE_Q8_0, loading.fast);
+        CHECK_OK(vkmoe_heads_self_test(&loading, VKMOE_DTYPE_Q8_0));
+        CHECK(heads_form(VKMOE_DTYPE_Q8_0, loading.fast) == form);
+    }
+    CHECK_OK(make_heads(false));
+    CHECK(vkmoe_attention_plan(attention, 1, 1, 1).finishes
+        == (heads_form(VKMOE_DTYPE_F32, false) != NULL));
+    CHECK(record.lines[VKMOE_LOG_WARNING] == 0);
+    return device->verdicts->heads_tested[0] >> VKMOE_DTYPE_Q8_0 & 1;
+fail:
+    tap_note("%s", record.last);
+    return false;
+}
+
 // Who trusts the driver takes what it gives.
 static bool test_trusted(void)
 {
@@ -258,4 +334,6 @@ CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "right", test_right }, { "formats", test
     { "one", .run_with = test_one, .argument = VK_SUCCESS },
     { "not-compiled", .run_with = test_one, .argument = VK_ERROR_INVALID_SHADER_NV },
     { "no-memory", test_no_memory }, { "all", test_all }, { "mixed", test_mixed },
-    { "trusted", test_trusted })
+    { "heads", .run_with = test_heads, .argument = VK_SUCCESS },
+    { "heads-not-compiled", .run_with = test_heads, .argument = VK_ERROR_INVALID_SHADER_NV },
+    { "heads-right", test_heads_right }, { "trusted", test_trusted })

@@ -5,6 +5,7 @@
 #include "base/common.h"
 #include "base/params.h"
 #include "base/try.h"
+#include "attention/heads_test.h"
 #include "device/fit.h"
 #include "moe/self_test.h"
 #include "weights/format.h"
@@ -210,6 +211,11 @@ static enum vkmoe_status self_test(
         p->output.experts.experts > 0 ? p->output.experts.matrices : p->output.matrices;
     TRY_RETURN(vkmoe_self_test(loading, p->query.matrices[0].dtype));
     TRY_RETURN(vkmoe_self_test(loading, p->key.matrix.dtype));
+    if (heads_may_finish(p)) {
+        TRY_RETURN(vkmoe_heads_self_test(loading, p->query.matrices[0].dtype));
+        TRY_RETURN(vkmoe_heads_self_test(loading, p->key.matrix.dtype));
+        TRY_RETURN(vkmoe_heads_self_test(loading, p->value.matrix.dtype));
+    }
     if (p->nsa.compressed > 0)
         TRY_RETURN(vkmoe_self_test(loading, p->nsa.gate.dtype));
     if (p->mosa.sparsity > 0)

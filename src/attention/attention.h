@@ -62,6 +62,13 @@ static inline uint32_t attended_size(const struct vkmoe_attention_params *p)
     return p->latent.rank > 0 ? p->latent.rank : p->head_size;
 }
 
+// Whether projections may do what store_kv would, as far as heads are concerned.
+static inline bool heads_may_finish(const struct vkmoe_attention_params *p)
+{
+    return p->experts <= 1 && p->latent.rank == 0 && p->value.experts.experts == 0
+        && p->head_size % (2 * STRIP_ROWS) == 0;
+}
+
 struct vkmoe_cache {
     vkmoe_device *device;
     struct vkmoe_cache_params params;

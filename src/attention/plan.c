@@ -198,8 +198,7 @@ static bool can_finish(const vkmoe_attention *a, uint32_t tokens)
 {
     const struct vkmoe_attention_params *p = &a->params;
     const bool wide = p->norm.wide && (a->has_query_norm || a->has_key_norm);
-    return !a->routed && !is_latent(a) && !is_mix(&a->value_mix) && !wide
-        && p->head_size % (2 * STRIP_ROWS) == 0 && tokens <= a->query.shapes.direct_tokens
+    return heads_may_finish(p) && !wide && tokens <= a->query.shapes.direct_tokens
         && (uint64_t)div_up(tokens, DECODE_TILE_TOKENS) * (p->heads + 2 * p->kv_heads)
         <= STREAM_COUNTERS
         && vkmoe_experts_finish_heads(&a->query)

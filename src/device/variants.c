@@ -142,13 +142,14 @@ const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype d
     return variant;
 }
 
-const struct variant *vkmoe_form_like(enum kernel kernel, const struct variant *other)
+const struct variant *vkmoe_form_like(const vkmoe_device *device, enum kernel kernel,
+    const struct variant *other, enum vkmoe_dtype dtype, bool fast)
 {
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
         if (variant->kernel == kernel && variant->needs == other->needs
             && !strcmp(variant->form, other->form) && *variant->spirv_size)
-            return variant;
+            return verdict_is_wrong(device->verdicts, variant, 1u << dtype, fast) ? NULL : variant;
     }
     return NULL;
 }

@@ -74,8 +74,10 @@ uint32_t vkmoe_form_from(const vkmoe_device *device, enum kernel kernel, enum vk
 // That row: the form that others are compared with.
 const struct variant *vkmoe_form_plainest(enum kernel kernel, enum vkmoe_dtype dtype);
 
-// The form of `kernel` with the name and the needs of another kernel's; NULL: there is none.
-const struct variant *vkmoe_form_like(enum kernel kernel, const struct variant *other);
+// The form of `kernel` with the name and the needs of another kernel's; NULL: there is none, or the
+// device's driver computes it wrongly.
+const struct variant *vkmoe_form_like(const vkmoe_device *device, enum kernel kernel,
+    const struct variant *other, enum vkmoe_dtype dtype, bool fast);
 
 // Whether the device can run it for weights of `dtype`.
 bool vkmoe_variant_runs(

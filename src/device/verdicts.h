@@ -11,7 +11,9 @@
 
 struct verdicts {
     pthread_mutex_t mutex; // of who tests
-    uint32_t tested[2];    // masks of 1 << dtype, by precision: under the mutex
+    // Masks of 1 << dtype, by precision: of forms of experts_gemm, and of decode_heads. Under the
+    // mutex.
+    uint32_t tested[2], heads_tested[2];
     atomic_uint wrong[2][VERDICTS_MAX];
     // Of the thread that tests: an address that it alone has, or NULL.
     _Atomic(const void *) tester;

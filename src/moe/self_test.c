@@ -10,7 +10,6 @@
 #include "base/try.h"
 #include "device/overrides.h"
 #include "device/verdicts.h"
-#include "moe/tune_layer.h"
 #include "weights/format.h"
 
 #define WIDTH 160u // of x and of h; tiles and slices along K are not whole
@@ -34,6 +33,21 @@ static double dot(const float *row, const float *x, uint32_t width)
     for (uint32_t i = 0; i < width; i++)
         sum += (double)row[i] * (double)x[i];
     return sum;
+}
+
+bool vkmoe_self_test_product(
+    const struct self_test *t, enum tune_matrix matrix, const float *x, float *y)
+{
+    const struct vkmoe_view view = vkmoe_tune_layer_view(&t->layer, matrix, 0);
+    const uint32_t width = t->layer.moe->params.hidden;
+    float *rows = malloc((size_t)width * width * sizeof *rows);
+    if (!rows)
+        return false;
+    read_matrix(&view, width, rows);
+    for (uint32_t i = 0; i < width; i++)
+        y[i] = (float)dot(rows + i * width, x, width);
+    free(rows);
+    return true;
 }
 
 // Adds what the expert of these matrices, gate, up and down, makes of x.
@@ -113,17 +127,9 @@ static const struct variant *next_form(
     return NULL;
 }
 
-struct test {
-    const struct loading *loading;
-    enum vkmoe_dtype dtype;
-    bool fast;    // the precision is, and it matters
-    bool matters; // it does for these weights
-    struct tune_layer layer;
-};
-
 // `why` is what the driver does with it.
 static void condemn(
-    const struct test *t, const struct variant *form, const char *why, const char *how_much)
+    const struct self_test *t, const struct variant *form, const char *why, const char *how_much)
 {
     vkmoe_device *device = t->loading->device;
     vkmoe_verdicts_add(device->verdicts, form, t->dtype, t->fast);
@@ -134,14 +140,14 @@ static void condemn(
         form->name, vkmoe_format(t->dtype)->name, how_much);
 }
 
-static enum vkmoe_status test_form(struct test *t, const struct variant *form)
+enum vkmoe_status vkmoe_self_test_form(struct self_test *t, const struct variant *form,
+    enum vkmoe_status (*compare)(struct self_test *t, double *error))
 {
     struct verdicts *verdicts = t->loading->device->verdicts;
     double error;
     char how_much[48];
-    vkmoe_tune_layer_force(&t->layer, form);
     vkmoe_verdicts_begin(verdicts, form);
-    const enum vkmoe_status status = vkmoe_tune_layer_compare(&t->layer, TOKENS, &error);
+    const enum vkmoe_status status = compare(t, &error);
     vkmoe_verdicts_end(verdicts);
     if (status != VKMOE_OK && verdicts->refused) {
         condemn(t, form, "does not compile", "");
@@ -154,7 +160,12 @@ static enum vkmoe_status test_form(struct test *t, const struct variant *form)
     return VKMOE_OK;
 }
 
-static enum vkmoe_status test_forms(struct test *t)
+static enum vkmoe_status compare_layer(struct self_test *t, double *error)
+{
+    return vkmoe_tune_layer_compare(&t->layer, TOKENS, error);
+}
+
+static enum vkmoe_status test_forms(struct self_test *t)
 {
     const vkmoe_device *device = t->loading->device;
     bool seen[VERDICTS_MAX] = { false };
@@ -163,27 +174,35 @@ static enum vkmoe_status test_forms(struct test *t)
         if (!t->layer.device)
             TRY_RETURN(make_layer(t->loading, t->dtype, t->fast, &t->layer));
         seen[form - vkmoe_variants] = true;
-        TRY_RETURN(test_form(t, form));
+        vkmoe_tune_layer_force(&t->layer, form);
+        TRY_RETURN(vkmoe_self_test_form(t, form, compare_layer));
     }
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_self_test(const struct loading *loading, enum vkmoe_dtype dtype)
+enum vkmoe_status vkmoe_self_test_once(const struct loading *loading, enum vkmoe_dtype dtype,
+    bool heads, enum vkmoe_status (*work)(struct self_test *t))
 {
     const vkmoe_device *device = loading->device;
     struct verdicts *verdicts = device->verdicts;
     enum vkmoe_status status = VKMOE_OK;
     if (!verdicts || device->fit || loading->is_test)
         return VKMOE_OK;
-    struct test test = { .loading = loading, .dtype = dtype };
+    uint32_t *tested = heads ? verdicts->heads_tested : verdicts->tested;
+    struct self_test test = { .loading = loading, .dtype = dtype };
     test.matters = vkmoe_precision_matters(device, dtype);
     test.fast = loading->fast && test.matters;
     pthread_mutex_lock(&verdicts->mutex);
-    if (!(verdicts->tested[test.fast] >> dtype & 1))
-        status = test_forms(&test);
+    if (!(tested[test.fast] >> dtype & 1))
+        status = work(&test);
     if (status == VKMOE_OK)
-        verdicts->tested[test.fast] |= 1u << dtype;
+        tested[test.fast] |= 1u << dtype;
     pthread_mutex_unlock(&verdicts->mutex);
     vkmoe_tune_layer_finish(&test.layer);
     return status;
+}
+
+enum vkmoe_status vkmoe_self_test(const struct loading *loading, enum vkmoe_dtype dtype)
+{
+    return vkmoe_self_test_once(loading, dtype, false, test_forms);
 }

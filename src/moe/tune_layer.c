@@ -264,9 +264,7 @@ enum vkmoe_status vkmoe_tune_layer_expect(
     return run(layer, tokens, layer->expected);
 }
 
-// The rms of what came out minus what was expected, to that of the latter; not a number if there
-// is one that is none.
-static double error_of(const struct tune_layer *layer, uint32_t tokens)
+double vkmoe_tune_layer_error(const struct tune_layer *layer, uint32_t tokens)
 {
     const size_t count = (size_t)tokens * layer->moe->params.hidden;
     double squares = 0, errors = 0;
@@ -282,7 +280,7 @@ static double error_of(const struct tune_layer *layer, uint32_t tokens)
 enum vkmoe_status vkmoe_tune_layer_compare(struct tune_layer *layer, uint32_t tokens, double *error)
 {
     TRY_RETURN(run(layer, tokens, layer->got));
-    *error = error_of(layer, tokens);
+    *error = vkmoe_tune_layer_error(layer, tokens);
     return VKMOE_OK;
 }
 

@@ -48,6 +48,10 @@ enum vkmoe_status vkmoe_tune_layer_expect(
 enum vkmoe_status vkmoe_tune_layer_compare(
     struct tune_layer *layer, uint32_t tokens, double *error);
 
+// The rms of `got` minus what is expected, to that of the latter; not a number if there is one that
+// is none.
+double vkmoe_tune_layer_error(const struct tune_layer *layer, uint32_t tokens);
+
 // The median time of a forward of the first `tokens` of them, in *ns: INFINITY if it is wrong or
 // cannot be run, which is said in a line of level warning that begins with `what`. One that is
 // seen to take more than `limit` is not timed again. Fails if the device is lost.

@@ -248,6 +248,8 @@ uint32_t vkmoe_gemm_computed_rows(const struct variant *form, uint32_t rows, uin
 
 // The form of decode_up or decode_down.
 const struct variant *vkmoe_experts_decode_form(const struct experts *experts, enum kernel kernel);
+// That of decode_heads; NULL: there is none.
+const struct variant *vkmoe_experts_heads_form(const struct experts *experts);
 
 // The form of a GEMM of so many rows an expert.
 const struct variant *vkmoe_experts_form(const struct experts *experts, uint32_t rows);

@@ -17,9 +17,14 @@ static bool has_whole_blocks(const struct experts *e)
     return e->columns % elements == 0 && (e->shared.rows == 0 || e->shared.columns % elements == 0);
 }
 
+static bool is_fast(const struct experts *e)
+{
+    return e->fast && has_whole_blocks(e);
+}
+
 const struct variant *vkmoe_experts_decode_form(const struct experts *e, enum kernel kernel)
 {
-    return vkmoe_form_choose(e->device, kernel, e->dtype, 0, e->fast && has_whole_blocks(e));
+    return vkmoe_form_choose(e->device, kernel, e->dtype, 0, is_fast(e));
 }
 
 // Intel's lanes, of which few make a subgroup, have half of the registers that others have: they
@@ -288,14 +293,16 @@ enum vkmoe_status vkmoe_experts_direct_few(
     return stream_run(stream, &d);
 }
 
-static const struct variant *heads_form(const struct experts *e)
+const struct variant *vkmoe_experts_heads_form(const struct experts *e)
 {
-    return vkmoe_form_like(KERNEL_decode_heads, vkmoe_experts_decode_form(e, KERNEL_decode_up));
+    return vkmoe_form_like(e->device, KERNEL_decode_heads,
+        vkmoe_experts_decode_form(e, KERNEL_decode_up), e->dtype, is_fast(e));
 }
 
 bool vkmoe_experts_finish_heads(const struct experts *e)
 {
-    return heads_form(e) && decode_blocks(e, KERNEL_decode_up) * BLOCK_ROWS <= 2 * STRIP_ROWS;
+    return vkmoe_experts_heads_form(e)
+        && decode_blocks(e, KERNEL_decode_up) * BLOCK_ROWS <= 2 * STRIP_ROWS;
 }
 
 enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct experts *e,
@@ -304,7 +311,7 @@ enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct 
 {
     struct dispatch d = direct_dispatch(e, o);
     d.kernel = KERNEL_decode_heads;
-    d.variant = heads_form(e);
+    d.variant = vkmoe_experts_heads_form(e);
     for (uint32_t i = DECODE_HEADS_STORE; i < SPEC_MAX; i++)
         d.spec[i] = store_spec[i - DECODE_HEADS_STORE];
     push->x = o->x;
