@@ -1,7 +1,8 @@
 // decode_heads.h - queries, keys and values of few tokens: a matrix times x, and what store_kv does
 // with the results. The last workgroup to end of those that make a head finishes that head, and
 // puts it into the cache if it is one of keys or values; nobody waits, see route.h. Results are the
-// same bits as decode_up's and store_kv's, norms only with no fewer lanes than store_kv has.
+// same bits as decode_up's and store_kv's, norms only with no fewer lanes than store_kv has, and
+// q4_K in integers only where lanes have registers enough for as many units of a row at once.
 //
 // Heads are whole blocks of 32 rows, and none has a norm together with others (HEAD_NORM_WIDE).
 #ifndef DECODE_HEADS_H

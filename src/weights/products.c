@@ -34,15 +34,24 @@ static bool has_few_registers(const struct experts *e)
     return !e->device->is_cpu && e->device->least_subgroup_size < 32;
 }
 
-// Of matrix rows, for a workgroup. Sums over slots and bits of a second kind take registers, too.
+// Heads are products of decode_up.
+static const struct variant *product_form(const struct experts *e, enum kernel kernel)
+{
+    return vkmoe_experts_decode_form(e, kernel == KERNEL_decode_heads ? KERNEL_decode_up : kernel);
+}
+
+// Of matrix rows, for a workgroup. Sums over slots and bits of a second kind take registers, too,
+// and so does what finishes heads.
 static uint32_t decode_blocks(const struct experts *e, enum kernel kernel)
 {
-    const uint32_t blocks = vkmoe_experts_decode_form(e, kernel)->tile.blocks;
+    const uint32_t blocks = product_form(e, kernel)->tile.blocks;
     if (!blocks)
         return e->shapes.decode_blocks;
     // Among 8 lanes, where subgroups are no larger, compilers find room for q4_K's.
-    const bool has_totals = kernel == KERNEL_decode_down
-        && !(e->dtype == VKMOE_DTYPE_Q4_K && e->device->least_subgroup_size == 8);
+    const bool is_q4_k = e->dtype == VKMOE_DTYPE_Q4_K;
+    const bool has_totals =
+        (kernel == KERNEL_decode_down || (kernel == KERNEL_decode_heads && is_q4_k))
+        && !(is_q4_k && e->device->least_subgroup_size == 8);
     const bool takes_more = has_totals || e->dtype == VKMOE_DTYPE_Q6_K;
     return takes_more && has_few_registers(e) ? blocks / 2 : blocks;
 }
@@ -77,7 +86,7 @@ static struct dispatch decode_dispatch(
     const struct experts *e, enum kernel kernel, uint32_t units, uint32_t slots, uint32_t together)
 {
     const struct shapes *s = &e->shapes;
-    const struct variant *form = vkmoe_experts_decode_form(e, kernel);
+    const struct variant *form = product_form(e, kernel);
     const bool integers = form->needs & NEED_integer_dot;
     const uint32_t step = !integers ? 1
         : form->tile.blocks         ? units_of_narrow(e, kernel, together)
@@ -245,11 +254,12 @@ enum vkmoe_status vkmoe_experts_decode_down(
 }
 
 // What products of few tokens by one matrix have in common.
-static struct dispatch direct_dispatch(const struct experts *e, const struct direct_operands *o)
+static struct dispatch direct_dispatch(
+    const struct experts *e, enum kernel kernel, const struct direct_operands *o)
 {
     const uint32_t together = decode_together(e, decode_tile_tokens(o->tokens));
     const uint32_t stride = o->x_stride ? o->x_stride : e->columns;
-    struct dispatch d = decode_dispatch(e, KERNEL_decode_up, e->matrices[0].units, 1, together);
+    struct dispatch d = decode_dispatch(e, kernel, e->matrices[0].units, 1, together);
     d.spec[DECODE_TOKENS] = DECODE_TILE_TOKENS;
     d.spec[DECODE_PACKED] = rows_are_packed(o->x, e->columns, stride);
     d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
@@ -283,7 +293,7 @@ enum vkmoe_status vkmoe_experts_direct_few(
         .x_stride = o->x_stride ? o->x_stride : e->columns,
         .first_shared_row_tile = tiles.first,
     };
-    struct dispatch d = direct_dispatch(e, o);
+    struct dispatch d = direct_dispatch(e, KERNEL_decode_up, o);
     d.spec[DECODE_ACTIVATION] = VKMOE_ACTIVATION_IDENTITY;
     d.spec[DECODE_HEADS] = o->heads;
     d.spec[DECODE_HEAD_STRIDE] = o->y_stride;
@@ -302,15 +312,14 @@ const struct variant *vkmoe_experts_heads_form(const struct experts *e)
 bool vkmoe_experts_finish_heads(const struct experts *e)
 {
     return vkmoe_experts_heads_form(e)
-        && decode_blocks(e, KERNEL_decode_up) * BLOCK_ROWS <= 2 * STRIP_ROWS;
+        && decode_blocks(e, KERNEL_decode_heads) * BLOCK_ROWS <= 2 * STRIP_ROWS;
 }
 
 enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct experts *e,
     const struct direct_operands *o, struct decode_heads_push *push,
     const uint32_t store_spec[SPEC_MAX])
 {
-    struct dispatch d = direct_dispatch(e, o);
-    d.kernel = KERNEL_decode_heads;
+    struct dispatch d = direct_dispatch(e, KERNEL_decode_heads, o);
     d.variant = vkmoe_experts_heads_form(e);
     for (uint32_t i = DECODE_HEADS_STORE; i < SPEC_MAX; i++)
         d.spec[i] = store_spec[i - DECODE_HEADS_STORE];
@@ -323,7 +332,7 @@ enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct 
     push->tokens = o->tokens;
     push->columns = e->columns;
     push->units = e->matrices[0].units;
-    push->row_tiles = e->rows / (BLOCK_ROWS * decode_blocks(e, KERNEL_decode_up));
+    push->row_tiles = e->rows / (BLOCK_ROWS * decode_blocks(e, KERNEL_decode_heads));
     d.push = push;
     d.groups = div_up(o->tokens, DECODE_TILE_TOKENS) * push->row_tiles;
     return stream_run(stream, &d);

@@ -247,7 +247,7 @@ static void cut_for_matrix_units(struct program *program, const struct pipeline 
 }
 
 // Rows of WIDTH have work for few lanes: cuts what is there once more, as wide rows are.
-static void cut_as_models(struct program *program)
+static void cut_as_models(struct program *program, bool heads)
 {
     const vkmoe_device *device = program->device;
     for (uint32_t i = 0, count = program->count; i < count; i++) {
@@ -256,10 +256,11 @@ static void cut_as_models(struct program *program)
         uint32_t spec[SPEC_MAX];
         VkPipeline pipeline;
         memcpy(spec, p.spec, sizeof spec);
+        if (heads != (kernel == KERNEL_decode_heads))
+            continue;
         if (kernel == KERNEL_route) {
             spec[ROUTE_LANES] = vkmoe_tuned_lanes(device, TUNE_ROUTE_LANES);
-        } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down
-            || kernel == KERNEL_decode_heads) {
+        } else if (kernel == KERNEL_decode_up || kernel == KERNEL_decode_down || heads) {
             spec[DECODE_LANES] = vkmoe_tuned_lanes(device, TUNE_DECODE_LANES);
             const bool integers = p.variant->needs & NEED_integer_dot;
             const uint32_t unroll =
@@ -557,11 +558,12 @@ int main(int argc, char **argv)
         visit_model(&program);
     } else {
         visit_shapes(&program);
-        cut_as_models(&program);
+        cut_as_models(&program, false);
     }
     if (!program.shape && !program.code) {
         visit_packing(&program);
         record_attentions(program.device, note_attention, &program);
+        cut_as_models(&program, true);
     }
     qsort(program.pipelines, program.count, sizeof *program.pipelines, compare_pipelines);
     for (uint32_t i = 0; i < program.count; i++) {

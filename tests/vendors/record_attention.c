@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <vkmoe/moe.h>
 
-#define HIDDEN 64
+#define HIDDEN 64 // as matrices in f32 have it, which the others are not
+#define WIDEST_HIDDEN 256
 #define MAX_TOKENS_HERE 512 // enough for workgroups of several rows
 #define CAPACITY 4096
 #define EXPERTS 4
@@ -25,8 +26,9 @@ struct attention_shape {
     // BLOCKS: experts choose blocks of keys, or list them; BRANCHES: nsa.
     enum { EVERYTHING, BLOCKS, BRANCHES, TOKENS } pattern; // TOKENS: mosa
     uint32_t expert_kv_heads;
-    uint32_t head_experts; // of values and outputs
-    uint32_t reach;        // of a position bias
+    uint32_t head_experts;  // of values and outputs
+    uint32_t reach;         // of a position bias
+    enum vkmoe_dtype dtype; // of matrices
 };
 
 static const struct attention_shape shapes[] = {
@@ -49,6 +51,20 @@ static const struct attention_shape shapes[] = {
     { "t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_DTYPE_F16 },
 };
 
+// Products in integers, and what finishes heads behind them.
+static const struct attention_shape quantised[] = {
+    { "q8_0", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_Q8_0 },
+    { "q8_0 cached", 64, 8, 1, 1, .cache = VKMOE_DTYPE_Q8_0, .dtype = VKMOE_DTYPE_Q8_0 },
+    { "q4_0", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_Q4_0 },
+    { "q4_K", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_Q4_K },
+    { "q6_K", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_Q6_K },
+};
+
+static uint32_t hidden_of(const struct attention_shape *s)
+{
+    return s->dtype == VKMOE_DTYPE_F32 ? HIDDEN : WIDEST_HIDDEN;
+}
+
 static enum vkmoe_status create(vkmoe_device *device, const struct attention_shape *s, bool fast,
     vkmoe_attention **attention, vkmoe_cache **cache)
 {
@@ -58,12 +74,12 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         { .kind = VKMOE_PATTERN_BLOCKS, .block = 64, .top = 8 },
         { .kind = VKMOE_PATTERN_BLOCKS, .block = 64, .blocks = listed, .block_count = 2 },
     };
-    const struct vkmoe_view view = { .data = zeros };
+    const struct vkmoe_view view = { .data = zeros, .dtype = s->dtype }, vector = { .data = zeros };
     const struct vkmoe_view views[4 * EXPERTS] = { view, view, view, view, view, view, view, view,
         view, view, view, view, view, view, view, view };
     struct vkmoe_attention_params p = {
         VKMOE_INIT(vkmoe_attention_params),
-        .hidden = HIDDEN,
+        .hidden = hidden_of(s),
         .head_size = s->head_size,
         .heads = s->heads,
         .kv_heads = s->kv_heads,
@@ -106,7 +122,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         p.position.reach = s->reach;
     }
     if (s->normed)
-        p.query.norm = p.key.norm = view;
+        p.query.norm = p.key.norm = vector;
     if (s->sinks)
         p.sinks = view;
     enum vkmoe_status status = vkmoe_attention_create(device, &p, attention);
@@ -123,7 +139,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
 static enum vkmoe_status record(
     vkmoe_device *device, const struct attention_shape *s, bool fast, uint32_t tokens)
 {
-    const uint64_t rows = MAX_TOKENS_HERE * HIDDEN * 4;
+    const uint64_t rows = (uint64_t)MAX_TOKENS_HERE * hidden_of(s) * 4;
     vkmoe_attention *attention = NULL;
     vkmoe_cache *cache = NULL;
     vkmoe_buffer *memory = NULL;
@@ -177,19 +193,27 @@ static enum vkmoe_status record_frame(vkmoe_device *device)
     return status;
 }
 
+struct attention_tokens {
+    uint32_t tokens;
+    bool fast;
+};
+
 void record_attentions(vkmoe_device *device,
     void (*recorded)(void *user, const char *name, enum vkmoe_status status), void *user)
 {
-    static const struct {
-        uint32_t tokens;
-        bool fast;
-    } runs[] = { { 1 }, { 8 }, { MAX_TOKENS_HERE }, { MAX_TOKENS_HERE, true } };
-    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
-        for (size_t r = 0; r < ARRAY_SIZE(runs); r++) {
+    static const struct attention_tokens every[] = { { 1 }, { 8 }, { MAX_TOKENS_HERE },
+        { MAX_TOKENS_HERE, true } },
+                                         few[] = { { 1, true }, { 8, true } };
+    for (size_t i = 0; i < ARRAY_SIZE(shapes) + ARRAY_SIZE(quantised); i++) {
+        const bool is_plain = i < ARRAY_SIZE(shapes);
+        const struct attention_shape *s =
+            is_plain ? &shapes[i] : &quantised[i - ARRAY_SIZE(shapes)];
+        const struct attention_tokens *runs = is_plain ? every : few;
+        for (size_t r = 0; r < (is_plain ? ARRAY_SIZE(every) : ARRAY_SIZE(few)); r++) {
             char name[64];
-            snprintf(name, sizeof name, "%s attention %st%u", shapes[i].name,
-                runs[r].fast ? "fast " : "", runs[r].tokens);
-            recorded(user, name, record(device, &shapes[i], runs[r].fast, runs[r].tokens));
+            snprintf(name, sizeof name, "%s attention %st%u", s->name, runs[r].fast ? "fast " : "",
+                runs[r].tokens);
+            recorded(user, name, record(device, s, runs[r].fast, runs[r].tokens));
         }
     }
     recorded(user, "embedding and norms", record_frame(device));
