@@ -572,7 +572,7 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv))
         return 2;
     TAP_TEST(&tap, "contracts", check_contracts());
-    TAP_TEST(&tap, "choice", registry_choice());
+    TAP_TEST(&tap, "choice", registry_choice() && registry_heads());
     TAP_TEST(&tap, "lanes", registry_lanes());
     TAP_TEST(&tap, "attend", registry_attend());
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {

@@ -7,6 +7,7 @@
 #include "device/variants.h"
 #include "weights/experts.h"
 
+#include "formats.h"
 #include "tap.h"
 
 static bool is_compiled(const char *name)
@@ -258,6 +259,28 @@ bool registry_attend(void)
                 rows[i].group_heads);
             ok = false;
         }
+    }
+    return ok;
+}
+
+bool registry_heads(void)
+{
+    static vkmoe_device device;
+    bool ok = true;
+    device.needs = NEED_gpu | NEED_int64 | NEED_shuffle | NEED_integer_dot;
+    device.least_subgroup_size = 16;
+    for (uint32_t i = 0; i < 2 * test_format_count; i++) {
+        const struct experts e = { .device = &device,
+            .dtype = (enum vkmoe_dtype)(i / 2),
+            .fast = i % 2,
+            .shapes = vkmoe_shapes_choose(&device),
+            .columns = 256 };
+        const struct variant *form = vkmoe_experts_heads_form(&e);
+        const struct variant *product = vkmoe_experts_decode_form(&e, KERNEL_decode_up);
+        if (form && !strcmp(form->form, product->form) && vkmoe_experts_finish_heads(&e))
+            continue;
+        tap_note("%s: no heads behind %s", test_format(e.dtype)->name, product->name);
+        ok = false;
     }
     return ok;
 }

@@ -10,6 +10,9 @@ bool registry_choice(void);
 // That workgroups of attend are small enough for the shared memory that there is.
 bool registry_lanes(void);
 
+// That cards finish heads behind every product of few tokens.
+bool registry_heads(void);
+
 // That attend is done by matrix units where that suits the work, and by lanes elsewhere.
 bool registry_attend(void);
 
