@@ -17,8 +17,7 @@ shared uint members[DECODE_TOKENS];       // pairs that this workgroup serves
 uint find_members(uint pair)
 {
     if (DECODE_TOKENS == 1) {
-        members[0] = pair; // every lane writes the same
-        barrier();
+        members[0] = pair; // every lane writes the same, and reads that
         return is_dropped(pc.weights, pair) ? 0 : 1;
     }
     const uint pairs = pc.tokens * pc.k;

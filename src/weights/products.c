@@ -253,6 +253,13 @@ enum vkmoe_status vkmoe_experts_decode_down(
     return stream_run(stream, &d);
 }
 
+// Tokens of a workgroup where one matrix is all tokens' own. lavapipe has code for one token that
+// looks for no others, and therefore no barriers.
+static uint32_t direct_tile_tokens(const struct experts *e, uint32_t tokens)
+{
+    return e->device->is_cpu && tokens == 1 ? 1 : DECODE_TILE_TOKENS;
+}
+
 // What products of few tokens by one matrix have in common.
 static struct dispatch direct_dispatch(
     const struct experts *e, enum kernel kernel, const struct direct_operands *o)
@@ -260,7 +267,7 @@ static struct dispatch direct_dispatch(
     const uint32_t together = decode_together(e, decode_tile_tokens(o->tokens));
     const uint32_t stride = o->x_stride ? o->x_stride : e->columns;
     struct dispatch d = decode_dispatch(e, kernel, e->matrices[0].units, 1, together);
-    d.spec[DECODE_TOKENS] = DECODE_TILE_TOKENS;
+    d.spec[DECODE_TOKENS] = direct_tile_tokens(e, o->tokens);
     d.spec[DECODE_PACKED] = rows_are_packed(o->x, e->columns, stride);
     d.spec[DECODE_SHARED_BIAS] = e->bias != NULL;
     set_norm(o->norm, d.spec);
