@@ -13,6 +13,11 @@
 #ifndef DECODE_GLSL
 #define DECODE_GLSL
 
+#ifdef COLUMNS
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
+
 #define LANES DECODE_LANES
 #include "lib/activation.glsl"
 #include "lib/grid.glsl"

@@ -6,9 +6,6 @@
 #ifndef DECODE_COLUMNS_GLSL
 #define DECODE_COLUMNS_GLSL
 
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_shuffle : require
-
 #define LANE gl_SubgroupInvocationID
 #define ROWS (DECODE_BLOCKS * 8)
 #define IS(name) (DECODE_TYPE == DTYPE_##name)
@@ -35,16 +32,37 @@ unit x_unit(product p, uint t, uint i, uint last)
     return load_row_at(p.packed, p.source, operands[t], unit_at(min(i, last), 0, 0), p.columns);
 }
 
-// Adds the squares of `count` units from `first` on.
-void add_squares(product p, uint first, uint count)
+// The square of this lane's column of unit `first` + n of token t. Of packed rows, units have one
+// address and constants: to find each by itself costs several times what the load does.
+float own_square(product p, uint t, uint first, uint n)
 {
-    if (DECODE_NORM == 0)
-        return;
+    U32x4 raw = U32x4(uvec2(p.raw));
+    const uint at = operands[t] * 4 + first * 32;
+    unit u;
+    if (p.packed)
+        u = unit(uintBitsToFloat(load_u32x4_at(raw, at, n * 32)),
+            uintBitsToFloat(load_u32x4_at(raw, at, n * 32 + 16)));
+    else
+        u = load_row(false, p.raw, operands[t], first + n, p.columns);
+    const float x = own_column(u.a, u.b);
+    return x * x;
+}
+
+// This lane's share, as of the product, of all squares.
+#define SQUARES_AT_ONCE 32
+void add_squares(product p, uint c, uint step)
+{
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-        [[unroll]] for (uint n = 0; n < count; n++) {
-            const float x = load_raw(p.raw, operands[t], first + n, LANE, p.columns);
-            squares[t] = fma(x, x, squares[t]);
-        }
+        float sums_4[4] = { 0.0, 0.0, 0.0, 0.0 }; // so that few additions wait for each other
+        uint i = c * SQUARES_AT_ONCE;
+        if (i + SQUARES_AT_ONCE <= p.units) do { // not a `for`, see address.glsl
+            [[unroll]] for (uint n = 0; n < SQUARES_AT_ONCE; n++)
+                sums_4[n % 4] += own_square(p, t, i, n);
+        } while ((i += step * SQUARES_AT_ONCE) + SQUARES_AT_ONCE <= p.units);
+        if (i < p.units) do {
+            sums_4[0] += own_square(p, t, i, 0);
+        } while (++i < p.units);
+        squares[t] += (sums_4[0] + sums_4[1]) + (sums_4[2] + sums_4[3]);
     }
 }
 
@@ -126,7 +144,6 @@ void multiply_records(product p, uint record, uint count, uint last)
             }
         }
     }
-    add_squares(p, record * RECORD_UNITS, count * RECORD_UNITS);
 }
 
 #endif
@@ -150,6 +167,8 @@ void multiply(product p, uint c, uint step)
     if (AT_ONCE > 1 && record < records) do {
         multiply_records(p, record, 1, p.units - 1);
     } while (++record < records);
+    if (DECODE_NORM != 0)
+        add_squares(p, c, step);
     [[unroll]] for (uint i = 0; i < DECODE_TOGETHER * DECODE_BLOCKS; i++) {
         float rows[8];
         [[unroll]] for (uint r = 0; r < 8; r++)

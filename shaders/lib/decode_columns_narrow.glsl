@@ -187,7 +187,6 @@ void multiply_records(product p, uint record, uint count, uint last)
         if (IS(Q4_K))
             subtract_minimums(record * RECORD_BYTES, t);
     }
-    add_squares(p, record * RECORD_UNITS, RECORD_UNITS);
 }
 
 #endif

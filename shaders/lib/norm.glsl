@@ -13,10 +13,24 @@ float load_raw(F32 raw, uint row, uint i, uint r, uint columns)
     return c < columns ? x : 0.0;
 }
 
-// 1 / rms(x) of what all lanes have squared.
+// The sum of what all lanes have squared. Of one subgroup by shuffles: lavapipe keeps in memory
+// what lives across a barrier.
+float all_squares(float x)
+{
+#ifdef COLUMNS
+    if (LANES == 8) {
+        x += subgroupShuffleXor(x, 1);
+        x += subgroupShuffleXor(x, 2);
+        return x + subgroupShuffleXor(x, 4);
+    }
+#endif
+    return workgroup_sum(x);
+}
+
+// 1 / rms(x) of that.
 float inverse_rms(float squares, uint columns, float epsilon)
 {
-    return inversesqrt(workgroup_sum(squares) / float(columns) + epsilon);
+    return inversesqrt(all_squares(squares) / float(columns) + epsilon);
 }
 
 #endif

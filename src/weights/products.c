@@ -135,6 +135,7 @@ static uint32_t decode_tile_tokens(uint32_t tokens)
 
 static void set_norm(const struct folded_norm *norm, uint32_t spec[SPEC_MAX])
 {
+    spec[DECODE_PACKED] = spec[DECODE_PACKED] && (!norm || norm->raw % 16 == 0);
     spec[DECODE_NORM] = norm != NULL;
     spec[DECODE_NORM_EPSILON] = float_bits(norm ? norm->epsilon : 0);
 }

@@ -39,7 +39,7 @@ static const struct heads_case cases[] = {
     CASE("llama4", .shapes = GPU_1), SHAPE(2, 5, 1, 96), PLACED(2, 40), .temperature = 0.75f,
         .floor = 9}, OF(64, F16)},
     CASE("kv-only", .shapes = GPU_1 | CPU_1), SHAPE(2, 4, 2, 32), ROPE(HALF, 32), PLACED(2, 33),
-        NORMS}, OF(64, BF16), .kv_only = true},
+        NORMS}, OF(64, BF16), .norm = true, .kv_only = true},
     CASE("cache-f16", .shapes = GPU_1 | CPU_1), SHAPE(3, 2, 1, 64), ROPE(HALF, 64), PLACED(2, 33),
         .cache = CACHE_F16}, OF(64, F16), .chosen = true},
     CASE("cache-q8_0", .shapes = GPU_1), SHAPE(3, 2, 1, 64), PLACED(2, 33), .cache = CACHE_Q8_0},

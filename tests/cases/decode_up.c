@@ -67,7 +67,7 @@ static const struct decode_case cases[] = {
     SELDOM("iq1-m", IQ1_M),
     // ... of which the last is not all used.
 #define PARTLY(name, columns, NAME) CASE(name, .shapes = COLUMNS_1), \
-    SHAPE(3, 2, 4, columns, 24), GATED, .dtype = VKMOE_DTYPE_##NAME}
+    SHAPE(3, 2, 4, columns, 24), GATED, .dtype = VKMOE_DTYPE_##NAME, .norm = true}
     PARTLY("q4-k-320", 320, Q4_K), PARTLY("q6-k-64", 64, Q6_K), PARTLY("q6-k-192", 192, Q6_K),
     PARTLY("q6-k-320", 320, Q6_K),
 
