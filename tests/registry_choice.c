@@ -91,6 +91,41 @@ static bool odd_choice(void)
     return ok;
 }
 
+// On a CPU only where all of a product's lanes own columns.
+static bool folding_choice(void)
+{
+    static vkmoe_device device;
+    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads | NEED_lanes_8 | NEED_shuffle;
+    const struct {
+        uint32_t needs;
+        enum vkmoe_dtype dtype, shared;
+        bool folds;
+    } rows[] = {
+        { lavapipe_26, VKMOE_DTYPE_BF16, VKMOE_DTYPE_BF16, true },
+        { lavapipe_26, VKMOE_DTYPE_Q4_K, VKMOE_DTYPE_Q6_K, true },
+        { lavapipe_26, VKMOE_DTYPE_Q4_K, VKMOE_DTYPE_Q8_0, false },
+        { lavapipe_26, VKMOE_DTYPE_Q5_K, VKMOE_DTYPE_Q6_K, false },
+        { NEED_int64, VKMOE_DTYPE_BF16, VKMOE_DTYPE_BF16, false },
+        { NEED_gpu | NEED_int64, VKMOE_DTYPE_Q5_K, VKMOE_DTYPE_Q8_0, true },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        device.needs = rows[i].needs;
+        device.is_cpu = !(device.needs & NEED_gpu);
+        const struct experts experts = {
+            .device = &device,
+            .dtype = rows[i].dtype,
+            .columns = 256,
+            .shared = { .rows = 16, .columns = 256, .dtype = rows[i].shared },
+        };
+        if (vkmoe_experts_fold_norm(&experts) != rows[i].folds) {
+            tap_note("row %zu: expected %d", i, rows[i].folds);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 bool registry_choice(void)
 {
     const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
@@ -145,7 +180,7 @@ bool registry_choice(void)
         { xe2, VKMOE_DTYPE_IQ1_S, 20, MATRIX("8x16_unpack_fast"), { 48, 32, 16 }, true, 40 << 10 },
         { rdna, VKMOE_DTYPE_Q4_K, 20, MATRIX("16x16_unpack"), { 32, 32, 4 }, false, 32 << 10 },
     };
-    bool ok = decoding_choice() && odd_choice();
+    bool ok = decoding_choice() && odd_choice() && folding_choice();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;

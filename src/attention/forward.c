@@ -406,6 +406,10 @@ enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe
 
 bool vkmoe_attention_folds(const vkmoe_attention *a, uint32_t tokens)
 {
+    const struct experts *const products[] = { &a->query, &a->kv, &a->value };
+    for (size_t i = 0; i < ARRAY_SIZE(products); i++)
+        if (products[i]->rows > 0 && !vkmoe_experts_fold_norm(products[i]))
+            return false;
     return !a->routed && !is_mix(&a->value_mix) && !is_mix(&a->output_mix)
         && tokens <= a->query.shapes.direct_tokens;
 }

@@ -42,7 +42,7 @@ static const struct tuned rows[] = {
     { TUNE_ROUTE_BLOCKS,  GPU, 1,       false, NO_GPU },
     { TUNE_ROUTE_UNROLL,  CPU, 1,       false, NOT_KEPT },
     { TUNE_ROUTE_UNROLL,  GPU, 4,       false, NO_GPU "; all under way; 8 spill on NVK" },
-    { TUNE_FOLD_NORMS,    CPU, 0,       false, "nowhere: a dispatch costs a CPU little" },
+    { TUNE_FOLD_NORMS,    CPU, 1,       false, LAVAPIPE "where lanes own columns" },
     { TUNE_FOLD_NORMS,    GPU, 1,       false, NO_GPU "; a dispatch costs about 2.5 us" },
     { TUNE_COMBINE_LANES, CPU, 8,       false, NOT_KEPT },
     { TUNE_COMBINE_LANES, GPU, 64,      false, NO_GPU },

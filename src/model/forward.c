@@ -136,10 +136,17 @@ struct block_run {
     const vkmoe_buffer *next_norm;                      // what follows the block, if they are
 };
 
+// What makes logits.
+static const struct experts *head_of(const vkmoe_model *n)
+{
+    return n->tied ? &n->embedding : &n->head;
+}
+
 // RMS norms are folded into the products after them if all of a forward's can be.
 static bool folds(const vkmoe_model *n, uint32_t tokens)
 {
-    if (!vkmoe_tuning(n->device, TUNE_FOLD_NORMS) || n->frame.layer_norm)
+    if (!vkmoe_tuning(n->device, TUNE_FOLD_NORMS) || n->frame.layer_norm
+        || !vkmoe_experts_fold_norm(head_of(n)))
         return false;
     for (uint32_t b = 0; b < n->decoder.count; b++) {
         const struct model_block *block = &n->decoder.blocks[b];
@@ -319,7 +326,7 @@ static enum vkmoe_status record_logits(vkmoe_stream *stream, const vkmoe_model *
         TRY_RETURN(record_norm(stream, n, &step));
     const uint64_t offset = (uint64_t)first * n->frame.hidden * sizeof(float);
     const struct folded_norm last = { vkmoe_buffer_address(n->x) + offset, n->frame.norm_epsilon };
-    TRY_RETURN(vkmoe_linear_record_part(stream, n->tied ? &n->embedding : &n->head,
+    TRY_RETURN(vkmoe_linear_record_part(stream, head_of(n),
         &(struct direct_operands){
             .x = vkmoe_buffer_address(n->normed) + offset,
             .y = vkmoe_span_address(&f->logits),

@@ -235,6 +235,10 @@ enum vkmoe_status vkmoe_experts_decode_heads(vkmoe_stream *stream, const struct 
 // Whether there is a form for that, for heads of a multiple of 32 rows.
 bool vkmoe_experts_finish_heads(const struct experts *experts);
 
+// Whether a norm before a product of few tokens is worth being folded into it: on CPUs where lanes
+// own columns, as others square x element by element.
+bool vkmoe_experts_fold_norm(const struct experts *experts);
+
 // How a form of experts_gemm is cut on this device: sets its constants beside those set before, of
 // which it reads GEMM_TYPE, GEMM_PACKED and GEMM_FAST. Rows of x have so many columns; those of the
 // matrix, `units`.

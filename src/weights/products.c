@@ -133,6 +133,17 @@ static uint32_t decode_tile_tokens(uint32_t tokens)
     return tokens <= 1 ? 1 : tokens <= 2 ? 2 : tokens <= 4 ? 4 : DECODE_TILE_TOKENS;
 }
 
+static bool squares_whole_vectors(const struct experts *e)
+{
+    return vkmoe_experts_decode_form(e, KERNEL_decode_up)->needs & NEED_lanes_8;
+}
+
+bool vkmoe_experts_fold_norm(const struct experts *e)
+{
+    const struct experts shared = in_shared_format(e);
+    return !e->device->is_cpu || (squares_whole_vectors(e) && squares_whole_vectors(&shared));
+}
+
 static void set_norm(const struct folded_norm *norm, uint32_t spec[SPEC_MAX])
 {
     spec[DECODE_PACKED] = spec[DECODE_PACKED] && (!norm || norm->raw % 16 == 0);
