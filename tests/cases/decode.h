@@ -42,7 +42,7 @@ struct decode_case {
 static const struct kernel_shape shapes[] = { // lanes, blocks, tokens, unroll, slots, together
     { 256, 2, 1, 4, 8, 1 }, { 8, 4, 1, 1, 1, 1 }, { 8, 4, 8, 1, 1, 1 }, { 32, 4, 2, 2, 1, 2 },
     { 256, 2, 4, 1, 2, 4 }, { 8, 2, 2, 1, 1, 2 }, { 64, 2, 8, 1, 2, 4 }, { 128, 2, 1, 3, 4, 1 },
-    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }, { 8, 2, 1, 1, 1, 1 }, { 64, 2, 2, 8, 1, 2 }
+    { 64, 4, 1, 8, 2, 1 }, { 32, 2, 1, 8, 1, 1 }, { 8, 4, 1, 1, 1, 1 }, { 64, 2, 2, 8, 1, 2 }
 };
 enum { // masks of shapes
     GPU_1 = 1,
@@ -123,7 +123,7 @@ static inline bool columns_suit(
         wanted |= !strncmp(test->name, others[i], strlen(others[i]));
     const bool several = !strcmp(test->name, "q4-k"); // lanes that share a row
     return wanted && shape->together == 1 && shape->tokens == 1
-        && shape->blocks == variant->tile.blocks && (shape->lanes == 8 || several);
+        && (several || (shape->lanes == 8 && shape->blocks == variant->tile.blocks));
 }
 
 // See has_whole_blocks() of src/weights/products.c.
