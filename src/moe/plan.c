@@ -109,8 +109,9 @@ static bool are_few(const vkmoe_moe *moe, uint32_t tokens)
 bool vkmoe_moe_folds(const vkmoe_moe *moe, uint32_t tokens)
 {
     return are_few(moe, tokens) && vkmoe_router_folds(&moe->router)
-        && vkmoe_experts_fold_norm(&moe->up) && moe->params.router_hidden == moe->params.hidden
-        && !has_latent(&moe->params);
+        && vkmoe_experts_fold_norm(&moe->up)
+        && (!gate_is_apart(moe) || vkmoe_experts_fold_norm(&moe->gate))
+        && moe->params.router_hidden == moe->params.hidden && !has_latent(&moe->params);
 }
 
 // The most tokens that arrays and kernels can take at once.
