@@ -1,26 +1,27 @@
 // decode_columns_narrow.glsl - part of decode_columns.glsl: records of 256 columns, in 8 runs of
-// 32. A turn takes the two runs that share 32 bytes of each row, of which lane l owns word l; byte
-// k of it has column 4 l + k of both. Nibbles and bytes are not moved to the end of their words
+// 32. Two runs share 32 bytes of each row, of which lane l owns word l; byte k of it has column
+// 4 l + k of both. A turn takes two runs of q4_K, and of q6_K four, which share their upper bits
+// and a load of scales. Nibbles and bytes are not moved to the end of their words
 // before they become floats, but x is multiplied with the power of two that makes up for it. What
 // is subtracted from all weights of a run is multiplied with the sum of x, so that an infinity in x
 // makes a NaN. x below about 2^-102 may be lost: times the power of two it is no normal number.
-// More than two runs in a turn would be faster by less than they take longer to compile.
+// More in a turn would be faster by less than they take longer to compile.
 #ifndef DECODE_COLUMNS_NARROW_GLSL
 #define DECODE_COLUMNS_NARROW_GLSL
 
 #define AT_ONCE 1
 #define RECORD_UNITS 32
 #define RECORD_BYTES (IS(Q4_K) ? 2304 : 3360)
-#define PAIRS 4         // of runs
-#define LATER_UNITS (IS(Q4_K) ? 4 : 8) // the second run of a pair begins so many units later
+#define RUNS (IS(Q4_K) ? 2 : 4) // of a turn
+#define TURNS (8 / RUNS)        // of a record
 
 uvec2 strips[DECODE_BLOCKS]; // the first records
 uint sides[DECODE_BLOCKS];   // which half of them
 float scales[ROWS];          // of a record, q4_K: that of run l in lane l
 float own_sum;               // of x, likewise
 
-vec4 run_x[2]; // column 4 l + k of both runs, times the power of two
-float sums_x[2];
+vec4 run_x[RUNS]; // column 4 l + k of each, times the power of two
+float sums_x[RUNS];
 
 void find_halves(uint b, uvec2 strip, uint side)
 {
@@ -123,7 +124,7 @@ void keep_sums(uint pair)
 float dot_q4_K(uint i, uint at, uint pair)
 {
     const uint b = i / 8, r = i % 8;
-    const uint second = (pair + 1) * 512 + (row_at(b, r) >> (pair + 1) / PAIRS);
+    const uint second = (pair + 1) * 512 + (row_at(b, r) >> (pair + 1) / TURNS);
     const uint word = own_word(
         load_16(b, at + pair * 512 + row_at(b, r), 16), load_16(b, at + second, 0));
     const float early = subgroupShuffle(scales[i], pair * 2);
@@ -133,42 +134,55 @@ float dot_q4_K(uint i, uint at, uint pair)
 
 // ------------------------------------------------------------------------------------- q6_K
 
-// A run's scales of 16 columns, in the lower half.
-float own_scale(uint bytes)
+// A run's scales of 16 columns, in the lower half or the upper one.
+float own_scale(uint bytes, uint upper)
 {
-    return float(int(bytes << (LANE < 4 ? 24 : 16)) >> 24);
+    return float(int(bytes << ((LANE < 4 ? 24 : 16) - upper * 16)) >> 24);
 }
 
-float dot_q6_K(uint i, uint at, uint pair)
+float scaled_run(uint n, uint word, uint scales, uint upper)
 {
-    const uint b = i / 8, r = i % 8, odd = pair % 2;
-    const uint low_at = at + pair * 512 + row_at(b, r);
-    const uint high_at = at + pair / 2 * 512 + row_at(b, r);
-    const uint low = own_word(load_16(b, low_at, 0), load_16(b, low_at, 16));
-    const uint high =
-        own_word(load_16(b, high_at, 2048), load_16(b, high_at, 2064)) >> odd * 2;
-    const uvec2 s = load_u32x2_at(U32x2(strips[b]), at + 3072 + row_at_16(b, r) + pair / 2 * 8)
-        >> odd * 16;
-    const uint d = load_u32_at(U32(strips[b]), at + 3328 + row_at_16(b, r) / 32 * 4) >> r % 2 * 16;
-    const uint early = (low & 0x0f0f0f0fu) | (high << 4 & 0x30303030u);
-    const uint late = (low >> 4 & 0x0f0f0f0fu) | (high & 0x30303030u);
-    const float first = fma(-32.0, sums_x[0], dot_run(0, bytes_in_place(early, 63)));
-    const float second = fma(-32.0, sums_x[1], dot_run(1, bytes_in_place(late, 63)));
-    return unpackHalf2x16(d).x * fma(own_scale(s.x), first, own_scale(s.y) * second);
+    return own_scale(scales, upper) * fma(-32.0, sums_x[n], dot_run(n, bytes_in_place(word, 63)));
 }
 
-void multiply_pair(product p, uint t, uint record, uint pair, uint last)
+float dot_q6_K(uint i, uint at, uint turn)
+{
+    const uint b = i / 8, r = i % 8;
+    const uint low_at = at + turn * 1024 + row_at(b, r), high_at = at + turn * 512 + row_at(b, r);
+    const uint first = own_word(load_16(b, low_at, 0), load_16(b, low_at, 16));
+    const uint second = own_word(load_16(b, low_at, 512), load_16(b, low_at, 528));
+    const uint high = own_word(load_16(b, high_at, 2048), load_16(b, high_at, 2064));
+    const uvec2 s = load_u32x2_at(U32x2(strips[b]), at + 3072 + row_at_16(b, r) + turn * 8);
+    const uint two = load_u32_at(U32(strips[b]), at + 3328 + row_at_16(b, r) / 32 * 4);
+    const uint nibbles = 0x0f0f0f0fu, upper = 0x30303030u;
+    const float sum = scaled_run(0, (first & nibbles) | (high << 4 & upper), s.x, 0)
+        + scaled_run(1, (second & nibbles) | (high << 2 & upper), s.x, 1)
+        + scaled_run(2, (first >> 4 & nibbles) | (high & upper), s.y, 0)
+        + scaled_run(3, (second >> 4 & nibbles) | (high >> 2 & upper), s.y, 1);
+    return unpackHalf2x16(two)[r % 2] * sum;
+}
+
+// The rows in the order in which a turn meets them: those of a strip together, as they lie. In
+// pairs the second block is of the next strip.
+uint nth_row(product p, uint n)
+{
+    if (!p.in_pairs || DECODE_BLOCKS != 4)
+        return n;
+    return (n / 8 % 2 * 2 + n / 16) * 8 + n % 8;
+}
+
+void multiply_turn(product p, uint t, uint record, uint turn, uint last)
 {
     const uint at = record * RECORD_BYTES;
-    uint first = record * RECORD_UNITS + pair * 8;
-    if (IS(Q6_K))
-        first -= pair % 2 * 4;
-    own_run(p, t, first, 0, last);
-    own_run(p, t, first + LATER_UNITS, 1, last);
+    const uint first = record * RECORD_UNITS + turn * RUNS * 4;
+    [[unroll]] for (uint n = 0; n < RUNS; n++)
+        own_run(p, t, first + n * 4, n, last);
     if (IS(Q4_K))
-        keep_sums(pair);
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        row_sums[t * ROWS + i] += IS(Q4_K) ? dot_q4_K(i, at, pair) : dot_q6_K(i, at, pair);
+        keep_sums(turn);
+    [[unroll]] for (uint n = 0; n < ROWS; n++) {
+        const uint i = nth_row(p, n);
+        row_sums[t * ROWS + i] += IS(Q4_K) ? dot_q4_K(i, at, turn) : dot_q6_K(i, at, turn);
+    }
 }
 
 void multiply_records(product p, uint record, uint count, uint last)
@@ -176,14 +190,13 @@ void multiply_records(product p, uint record, uint count, uint last)
     [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
         if (IS(Q4_K))
             load_scales(record * RECORD_BYTES);
-        // Not a constant, or the driver unrolls the loop. A pair is over 8 units, but
-        // of q6_K every second one begins amid the one before, 4 units after it.
+        // Not a constant, or the driver unrolls the loop.
         const uint left = p.units - record * RECORD_UNITS;
-        const uint pairs = min(PAIRS, (left + (IS(Q6_K) ? 11 : 7)) / 8);
-        uint pair = 0;
+        const uint turns = min(TURNS, (left + RUNS * 4 - 1) / (RUNS * 4));
+        uint turn = 0;
         do {
-            multiply_pair(p, t, record, pair, last);
-        } while (++pair < pairs);
+            multiply_turn(p, t, record, turn, last);
+        } while (++turn < turns);
         if (IS(Q4_K))
             subtract_minimums(record * RECORD_BYTES, t);
     }
