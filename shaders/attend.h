@@ -40,7 +40,7 @@ SPEC(19, ATTEND_VALUE_SIZE, 0) // of a value, which is the start of a row like a
 // Rows x heads, of forms without matrix units.
 #define ATTEND_MOST_QUERIES 16
 // Heads above this have no subgroup form: each column is written out, and LLVM takes 40 s for 256.
-#define ATTEND_SUBGROUP_SIZE 128
+#define ATTEND_SUBGROUP_MAX_HEAD 128
 // Keys of a block of those with them.
 #define ATTEND_MATRIX_KEYS 32
 

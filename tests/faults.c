@@ -4,7 +4,7 @@
 // running the work once, not by a list: see sweep.h.
 //
 // VKMOE_TEST_OWN_CALLS_SHARE=N, for further drivers: of own use the first call of each place fails
-// in one way, and later ones one in N; but all fail that only memory which is not coherent needs.
+// in one way, and later ones one in N, but for those that only memory needs which is not coherent.
 #include "faults_work.h"
 
 #include <stdlib.h>
@@ -166,7 +166,7 @@ static uint32_t count_call(struct sweep *w, const void *from)
 }
 
 // All results where a call is made for the first time, one where it is made again: a loop's
-// first rounds, and one in eight of the many that a whole model makes.
+// first rounds, and one in eight of the many that a whole model makes. Fewer with a share.
 static uint32_t choose_results(struct sweep *w, const struct sweep_call *call, VkResult results[10])
 {
     const uint32_t count = list_results(call, results), number = count_call(w, call->site);

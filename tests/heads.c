@@ -107,7 +107,11 @@ static bool check_same(struct harness *harness, const struct attention_case *c, 
         &run.attention->value };
     for (size_t i = 0; i < ARRAY_SIZE(linears) && ok; i++)
         linears[i]->shapes.direct_tokens = tokens;
+    bool can = true;
+    for (size_t i = 0; i < ARRAY_SIZE(linears) && ok; i++)
+        can = can && (linears[i]->rows == 0 || vkmoe_experts_finish_heads(linears[i]));
     const bool finishes = ok && vkmoe_attention_plan(run.attention, tokens, 1, 0).finishes;
+    ok = ok && finishes == can;
     ok = ok && forward(&run, &finished);
     device->verdicts = condemn_heads(c->dtype);
     ok = ok && !vkmoe_attention_plan(run.attention, tokens, 1, 0).finishes && forward(&run, &plain);

@@ -497,8 +497,8 @@ struct vkmoe_attention_params {
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread
 
 // As vkmoe_moe_create(), vkmoe_moe_destroy() and vkmoe_moe_device_size(). Where head_size is a
-// multiple of 32, the kernel that makes queries, keys and values of few tokens and finishes them is
-// tested, too, its plainest form on all but CPU drivers; if it is wrong, two kernels do its work.
+// multiple of 32, the kernel that makes and finishes queries, keys and values of few tokens is
+// tested as well, on CPU drivers not its plainest form; if it is wrong, two kernels replace it.
 VKMOE_API enum vkmoe_status vkmoe_attention_create(
     vkmoe_device *device, const struct vkmoe_attention_params *params, vkmoe_attention **out);
 VKMOE_API void vkmoe_attention_destroy(vkmoe_attention **attention);

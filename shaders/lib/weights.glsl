@@ -15,7 +15,8 @@
 // Kernels work on blocks of 8 rows, halves of a strip, and on units of 8 columns. Where gate and
 // up projection are one matrix, their strips take turns.
 //
-// In any product lanes own rows of the matrix; token rows are read at addresses that they share.
+// In products lanes own rows of the matrix, but in lib/decode_columns.glsl; token rows are read at
+// addresses that they share.
 //
 // BROADCAST (8 lanes): what lanes own is read at shared addresses too, all eight rows of it,
 // and each lane keeps its own. lavapipe 26 makes a scalar load and a masked broadcast

@@ -112,9 +112,9 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *params);
 // `divisors` of frequencies may be NULL.
 void vkmoe_rope_table(const struct vkmoe_rope *rope, const float *divisors, uint32_t size,
     uint32_t length, uint32_t *out);
-// What cosines and sines are multiplied with, `is_long`: by rope_is_long().
+// What cosines and sines are multiplied with, for the longer factors if `is_long`.
 float vkmoe_rope_magnitude(const struct vkmoe_attention_params *params, bool is_long);
-// Whether that may be anything but 1: it then stands after the tables.
+// Whether that may be anything but 1: it then stands behind each table.
 bool vkmoe_rope_scales(const struct vkmoe_attention_params *params);
 // Whether that has LongRoPE's other divisors.
 static inline bool rope_is_long(const struct vkmoe_rope *rope, uint32_t length)

@@ -406,7 +406,8 @@ enum vkmoe_status vkmoe_attention_forward_for(const struct caller *caller, vkmoe
 
 bool vkmoe_attention_folds(const vkmoe_attention *a, uint32_t tokens)
 {
-    const struct experts *const products[] = { &a->query, &a->kv, &a->value };
+    const struct experts *const products[] = { &a->query, &a->kv, &a->value, &a->gate,
+        &a->latent.query_down };
     for (size_t i = 0; i < ARRAY_SIZE(products); i++)
         if (products[i]->rows > 0 && !vkmoe_experts_fold_norm(products[i]))
             return false;

@@ -4,6 +4,7 @@
 #include "attention/record.h"
 #include "base/common.h"
 #include "base/try.h"
+#include "device/stream.h"
 #include "moe/self_test.h"
 
 #include <string.h>
@@ -98,7 +99,8 @@ static enum vkmoe_status compare(struct self_test *t, double *error)
     struct tune_layer *layer = &t->layer;
     const uint32_t width = layer->moe->params.hidden;
     const uint64_t size = width * sizeof(float);
-    TRY_RETURN(record(t));
+    vkmoe_stream_begin(layer->stream);
+    TRY_RETURN(vkmoe_stream_end(layer->stream, record(t)));
     TRY_RETURN(vkmoe_stream_submit(layer->stream, NULL));
     TRY_RETURN(vkmoe_stream_wait(layer->stream, UINT64_MAX));
     TRY_RETURN(vkmoe_buffer_download(layer->y, 0, layer->got, size));

@@ -140,7 +140,7 @@ static const struct variant *choose_form(
     const uint32_t alike = rows * (p->heads / p->expert_kv_heads);
     const struct variant *form = vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike,
         suits && p->precision == VKMOE_PRECISION_FAST);
-    if (form->needs & NEED_uniform_loads && p->head_size > ATTEND_SUBGROUP_SIZE)
+    if (form->needs & NEED_uniform_loads && p->head_size > ATTEND_SUBGROUP_MAX_HEAD)
         return vkmoe_form_plainest(KERNEL_attend, VKMOE_DTYPE_F32);
     // On matrix units a lane owns keys of one row, eight at least: with so many lanes in a subgroup
     // there would be fewer.

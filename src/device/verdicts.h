@@ -1,5 +1,5 @@
 // verdicts.h - which forms a device's driver computes wrongly, as self-tests found
-// (src/moe/self_test.c): nothing takes them on this device.
+// (src/moe/self_test.c, src/attention/heads_test.c): nothing takes them on this device.
 #ifndef VKMOE_VERDICTS_H
 #define VKMOE_VERDICTS_H
 

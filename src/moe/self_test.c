@@ -15,7 +15,7 @@
 #define WIDTH 160u // of x and of h; tiles and slices along K are not whole
 #define EXPERTS 3
 #define K 2
-#define TOKENS 40 // 26 or 27 rows an expert
+#define TOKENS 51 // 34 rows an expert: tiles of 16, or one of 32, and 2 more
 
 // ---------------------------------------------------------------------- on the host
 

@@ -334,7 +334,7 @@ static bool fits(
         return false;
     if (in_columns(variant))
         return shape->lanes >= 64;
-    if (variant->needs & NEED_uniform_loads && c->head_size > ATTEND_SUBGROUP_SIZE)
+    if (variant->needs & NEED_uniform_loads && c->head_size > ATTEND_SUBGROUP_MAX_HEAD)
         return false;
     return !c->columns && shape->lanes <= 64 && !shape->unroll
         && (strcmp(variant->form, "subgroup") || shape->lanes == 8);
