@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "attention/plan.h"
+#include "attention/attention.h"
 #include "device/variants.h"
+#include "moe/moe.h"
 #include "weights/experts.h"
 
 #include "formats.h"
@@ -126,6 +128,36 @@ static bool folding_choice(void)
     return ok;
 }
 
+// One matrix that reads x and does not fold its norm keeps all from it: gates, too, that layers and
+// attentions have apart.
+static bool folding_together(void)
+{
+    static vkmoe_device device = {
+        .needs = NEED_int64 | NEED_uniform_loads | NEED_lanes_8 | NEED_shuffle,
+        .is_cpu = true,
+    };
+    const struct experts folds = {
+        .device = &device,
+        .dtype = VKMOE_DTYPE_BF16,
+        .count = 1,
+        .rows = 16,
+        .columns = 256,
+        .shapes = { .direct_tokens = 4 },
+    };
+    struct experts keeps = folds;
+    keeps.dtype = VKMOE_DTYPE_Q8_0;
+    struct vkmoe_moe layer = { .up = folds, .params = { .hidden = 256, .router_hidden = 256 } };
+    struct vkmoe_attention attention = { .query = folds, .kv = folds };
+    bool ok = vkmoe_moe_folds(&layer, 1) && vkmoe_attention_folds(&attention, 1);
+    layer.gate = attention.gate = folds;
+    ok = ok && vkmoe_moe_folds(&layer, 1) && vkmoe_attention_folds(&attention, 1);
+    layer.gate = attention.gate = keeps;
+    ok = ok && !vkmoe_moe_folds(&layer, 1) && !vkmoe_attention_folds(&attention, 1);
+    if (!ok)
+        tap_note("layers or attentions do not fold as their gates do");
+    return ok;
+}
+
 bool registry_choice(void)
 {
     const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
@@ -180,7 +212,7 @@ bool registry_choice(void)
         { xe2, VKMOE_DTYPE_IQ1_S, 20, MATRIX("8x16_unpack_fast"), { 48, 32, 16 }, true, 40 << 10 },
         { rdna, VKMOE_DTYPE_Q4_K, 20, MATRIX("16x16_unpack"), { 32, 32, 4 }, false, 32 << 10 },
     };
-    bool ok = decoding_choice() && odd_choice() && folding_choice();
+    bool ok = decoding_choice() && odd_choice() && folding_choice() && folding_together();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static vkmoe_device device;
         device.needs = rows[i].needs;
