@@ -53,6 +53,16 @@ layout(local_size_x = TILE_LANES) in;
 #define BODY gemm_narrow
 #define WIDE 1
 #include "lib/gemm_staged_body.glsl"
+#elif defined(COLUMNS)
+#include "lib/gemm_columns.glsl"
+#define BODY gemm_2
+#define ROWS 2
+#include "lib/gemm_rows.glsl"
+#undef BODY
+#undef ROWS
+#define BODY gemm_1
+#define ROWS 1
+#include "lib/gemm_rows.glsl"
 #else
 #define BODY gemm_most
 #define ROWS TILE_ROWS
@@ -67,6 +77,9 @@ layout(local_size_x = TILE_LANES) in;
 void main()
 {
     tile t;
+#ifdef COLUMNS
+    find_lane();
+#endif
     if (!find_tile(t))
         return;
     load_code_book(pc.table, gl_WorkGroupSize.x);
@@ -90,6 +103,14 @@ void main()
         gemm_wide(t);
     else
         gemm_narrow(t);
+#elif defined(COLUMNS)
+    if (t.rows > 1) do { // not a `for`, see address.glsl
+        gemm_2(t);
+        t.first += 2;
+        t.rows -= 2;
+    } while (t.rows > 1);
+    if (t.rows > 0)
+        gemm_1(t);
 #else
     if (t.rows <= 2)
         gemm_2(t);

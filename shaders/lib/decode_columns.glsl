@@ -1,30 +1,12 @@
-// decode_columns.glsl - part of decode.glsl, for CPUs whose subgroups are vectors of 8 lanes and
-// where loads at shared addresses are cheap (lavapipe 26): lanes own columns. Of 32 bytes of a
-// row, lane l keeps word l, which LLVM makes one load of a whole vector; a lane's index among its
-// subgroup is a constant there, and that among the workgroup is not. Where lanes own rows, words
-// are broadcast one by one instead. x is put in the same order, once for all rows of a workgroup.
+// decode_columns.glsl - part of decode.glsl: lanes own columns, see columns.glsl.
 #ifndef DECODE_COLUMNS_GLSL
 #define DECODE_COLUMNS_GLSL
 
-#define LANE gl_SubgroupInvocationID
+#include "lib/columns.glsl"
+
 #define ROWS (DECODE_BLOCKS * 8)
-#define IS(name) (DECODE_TYPE == DTYPE_##name)
 
 float row_sums[DECODE_TOGETHER * ROWS]; // of this lane's columns
-
-uint own_word(uvec4 a, uvec4 b)
-{
-    uint own = a.x;
-    [[unroll]] for (uint n = 1; n < 8; n++)
-        own = LANE == n ? (n < 4 ? a[n % 4] : b[n % 4]) : own;
-    return own;
-}
-
-// The same of 8 columns of x.
-float own_column(vec4 a, vec4 b)
-{
-    return uintBitsToFloat(own_word(floatBitsToUint(a), floatBitsToUint(b)));
-}
 
 // Unit `i` of token t, or `last` if it is less.
 unit x_unit(product p, uint t, uint i, uint last)
@@ -66,28 +48,9 @@ void add_squares(product p, uint c, uint step)
     }
 }
 
-// Adds up what lanes have of 8 sums: sum r in lane r.
-float sum_lanes(float x[8])
-{
-    float four[4], two[2];
-    [[unroll]] for (uint i = 0; i < 4; i++) {
-        const float a = x[2 * i], b = x[2 * i + 1];
-        four[i] = (LANE % 2 == 0 ? a : b) + subgroupShuffleXor(LANE % 2 == 0 ? b : a, 1);
-    }
-    [[unroll]] for (uint i = 0; i < 2; i++) {
-        const float a = four[2 * i], b = four[2 * i + 1];
-        two[i] = (LANE % 4 < 2 ? a : b) + subgroupShuffleXor(LANE % 4 < 2 ? b : a, 2);
-    }
-    return (LANE < 4 ? two[0] : two[1]) + subgroupShuffleXor(LANE < 4 ? two[1] : two[0], 4);
-}
-
 #ifdef NARROW
 #include "lib/decode_columns_narrow.glsl"
 #else
-
-// Records of 32 bytes of each row: what their words have of two columns, or of one in f32.
-#define RECORD_BYTES 512
-#define RECORD_UNITS (IS(F32) ? 1 : 2)
 
 uvec2 halves[DECODE_BLOCKS]; // addresses of the first record of each block
 
@@ -96,29 +59,11 @@ void find_halves(uint b, uvec2 strip, uint side)
     halves[b] = further(U32x4(strip), side * 256);
 }
 
-uvec4 load_16(uint b, uint at, uint ahead)
-{
-    return load_u32x4_at(U32x4(halves[b]), at, ahead);
-}
-
-vec2 columns_of(uint word)
-{
-    if (IS(F32))
-        return vec2(uintBitsToFloat(word), 0.0);
-    if (IS(F16))
-        return unpackHalf2x16(word);
-    return uintBitsToFloat(uvec2(word << 16, word & 0xffff0000u));
-}
-
 vec2 own_x(product p, uint t, uint record, uint last)
 {
     const unit x = x_unit(p, t, record * RECORD_UNITS, ~0u);
-    if (IS(F32))
-        return vec2(own_column(x.a, x.b), 0.0);
     const unit y = x_unit(p, t, record * 2 + 1, last);
-    const vec2 own = vec2(own_column(vec4(x.a.xz, x.b.xz), vec4(y.a.xz, y.b.xz)),
-        own_column(vec4(x.a.yw, x.b.yw), vec4(y.a.yw, y.b.yw)));
-    return mix(vec2(0.0), own, bvec2(record * 2 + LANE / 4 <= last));
+    return own_columns(x, y, record * 2 + 1 <= last);
 }
 
 // Adds the products of so many records. A sum that outlives a turn of the loop is in memory, since
@@ -134,8 +79,7 @@ void multiply_records(product p, uint record, uint count, uint last)
     [[unroll]] for (uint i = 0; i < ROWS; i++) {
         [[unroll]] for (uint n = 0; n < count; n++) {
             const uint ahead = n * RECORD_BYTES + i % 8 * 32;
-            const vec2 w = columns_of(own_word(load_16(i / 8, record * RECORD_BYTES, ahead),
-                load_16(i / 8, record * RECORD_BYTES, ahead + 16)));
+            const vec2 w = load_columns(halves[i / 8], record * RECORD_BYTES, ahead);
             [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
                 const vec2 own = x[n * DECODE_TOGETHER + t];
                 row_sums[t * ROWS + i] = fma(w.x, own.x, row_sums[t * ROWS + i]);

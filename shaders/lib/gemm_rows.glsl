@@ -1,6 +1,7 @@
 // gemm_rows.glsl - the plain body: lane r owns row r of each of the workgroup's blocks and
 // meets ROWS token rows, which are read at addresses that all lanes share. No shared
-// memory, no subgroup operations. Included once for each ROWS; defines BODY().
+// memory, no subgroup operations, but where lanes own columns while they add up (COLUMNS). Included
+// once for each ROWS; defines BODY().
 //
 // #defines: BODY, ROWS
 
@@ -14,7 +15,9 @@ void BODY(tile t)
         source[i] = source_row(t, i) * pc.source_stride;
     [[unroll]] for (uint n = 0; n < ROWS * BLOCKS; n++)
         sums[n] = 0.0;
-#ifdef BROADCAST
+#if defined(COLUMNS)
+#include "lib/gemm_columns_body.glsl"
+#elif defined(BROADCAST)
 #include "lib/gemm_steps.glsl"
 #else
     uint u = 0;

@@ -200,6 +200,18 @@ static const struct gemm_case cases[] = {
     CASE("tokens-65-direct"), SMALL_DIRECT(65, 24, 40)},
     CASE("tokens-130-direct"), SMALL_DIRECT(130, 24, 40)},
     CASE("tokens-9-up"), SMALL_UP(9, 24, 24)},
+    // Of a few rows, where lanes own columns: records of 16 columns, two of them a step or one, or
+    // half of the last.
+    CASE("few-1-up-f16"), SMALL_UP(1, 88, 40), .dtype = VKMOE_DTYPE_F16},
+    CASE("few-up-f16"), SMALL_UP(6, 80, 72), .dtype = VKMOE_DTYPE_F16},
+    CASE("few-2-direct-f16"), SMALL_DIRECT(2, 64, 72), .dtype = VKMOE_DTYPE_F16},
+    CASE("few-3-direct-f16"), SMALL_DIRECT(3, 45, 33), .dtype = VKMOE_DTYPE_F16},
+    CASE("few-5-direct-f16", .thorough = true), SMALL_DIRECT(5, 88, 40), .dtype = VKMOE_DTYPE_F16},
+    CASE("few-1-up-bf16", .thorough = true), SMALL_UP(1, 88, 40), .dtype = VKMOE_DTYPE_BF16},
+    CASE("few-4-direct-bf16"), SMALL_DIRECT(4, 72, 40), .dtype = VKMOE_DTYPE_BF16},
+    CASE("few-5-direct-bf16", .thorough = true), SMALL_DIRECT(5, 64, 40),
+        .dtype = VKMOE_DTYPE_BF16},
+    CASE("few-3-direct-f32", .thorough = true), SMALL_DIRECT(3, 80, 40)},
     CASE("tokens-17-one-expert-up"), UP_GATED, SHAPE(17, 1, 1, 24, 24), .shared_rows = 24},
     CASE("tokens-65-one-expert-up"), UP_GATED, SHAPE(65, 1, 1, 24, 24), .shared_rows = 24},
     CASE("tokens-65-one-expert-down", EVERYWHERE), .kind = DOWN, SHAPE(65, 1, 1, 24, 24)},
@@ -303,6 +315,10 @@ static bool fits(
         return unpacks && c->unpacked && variant->formats >> c->dtype & 1;
     if (units)
         return true;
+    // What rows_broadcast has besides q8_0, rows_broadcast_many runs: of that a few cases.
+    if (variant->needs & NEED_uniform_loads && variant->formats == FORMATS_wide && !test->everywhere
+        && c->dtype != VKMOE_DTYPE_Q8_0)
+        return false;
     return !c->fast && form_has(variant, c->dtype);
 }
 
