@@ -16,10 +16,8 @@ shared uint members[DECODE_TOKENS];       // pairs that this workgroup serves
 // same expert. Returns 0 if another workgroup serves `pair`.
 uint find_members(uint pair)
 {
-    if (DECODE_TOKENS == 1) {
-        members[0] = pair; // every lane writes the same, and reads that
+    if (DECODE_TOKENS == 1)
         return is_dropped(pc.weights, pair) ? 0 : 1;
-    }
     const uint pairs = pc.tokens * pc.k;
     for (uint p = gl_LocalInvocationIndex; p < pairs; p += LANES)
         experts_of[p] = is_dropped(pc.weights, p) ? NONE : expert_of(pc.ids, pc.experts, p);
@@ -32,11 +30,20 @@ uint find_members(uint pair)
         return 0;
     uint found = 0;
     for (uint p = pair; p < pairs && found < DECODE_TOKENS; p++) {
-        if (experts_of[p] == mine)
-            members[found++] = p; // every lane writes the same
+        if (experts_of[p] != mine)
+            continue;
+        if (gl_LocalInvocationIndex == 0)
+            members[found] = p;
+        found++;
     }
     barrier();
     return found;
+}
+
+// The one at `i` of what find_members() found for `pair`; of one token, `pair` without a barrier.
+uint member(uint i, uint pair)
+{
+    return DECODE_TOKENS == 1 ? pair : members[i];
 }
 
 // Activates and stores row `r` of a pair of blocks; gated, they are the gate and the up
@@ -95,16 +102,17 @@ void routed(uint pair, uint row_tile)
     uint i = 0;
     do { // not a `for`, see lib/address.glsl
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            operands[t] = members[min(i + t, count - 1)] / pc.k * pc.x_stride;
+            operands[t] = member(min(i + t, count - 1), pair) / pc.k * pc.x_stride;
         }
         clear_sums();
         multiply(product(U32x4(load_u32x2(pc.table, expert)), pc.units, true, first_pair, pc.x,
             DECODE_PACKED != 0, pc.columns, pc.raw), column_lane(), LANES / 8);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
-            if (i + t < count)
-                finish(t, weight_of(members[i + t]), pc.h, members[i + t] * pc.h_columns,
-                    pc.h_columns, first_pair, DECODE_GATED != 0, DECODE_BIAS != 0,
-                    expert * pc.bias_stride);
+            if (i + t < count) {
+                const uint to = member(i + t, pair);
+                finish(t, weight_of(to), pc.h, to * pc.h_columns, pc.h_columns, first_pair,
+                    DECODE_GATED != 0, DECODE_BIAS != 0, expert * pc.bias_stride);
+            }
         }
     } while ((i += DECODE_TOGETHER) < count);
 }
