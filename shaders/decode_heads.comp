@@ -2,14 +2,13 @@
 #extension GL_GOOGLE_include_directive : require
 #include "lib/address.glsl"
 #include "decode_heads.h"
+#include "lib/arrive.glsl"
 #include "lib/decode.glsl"
 #define SOURCE F32Coherent
 #define load_source load_f32_coherent
 #include "lib/store_heads.glsl"
 
 layout(local_size_x_id = 0) in;
-
-shared bool is_last;
 
 // Stores rows of pair `pair` of blocks for a token, whose row of y begins at `row_at`.
 void store(uint row_at, uint pair, float first, float second)
@@ -53,16 +52,7 @@ void project(uint first_token, uint end, uint stride, uint row_tile)
 // Whether all of a head is there, of which `counter` is.
 bool head_is_whole(uint counter)
 {
-    memoryBarrierBuffer(); // this workgroup's rows before its count
-    barrier();
-    if (gl_LocalInvocationIndex == 0) {
-        is_last = atomicAdd(pc.counters.v[counter], 1) == D / (8 * DECODE_BLOCKS) - 1;
-        if (is_last)
-            atomicExchange(pc.counters.v[counter], 0);
-    }
-    barrier();
-    memoryBarrierBuffer(); // the others' counts before their rows
-    return is_last;
+    return arrives_last(pc.counters, counter, D / (8 * DECODE_BLOCKS));
 }
 
 // The head number `head` among all, which begins at element `first` of y.

@@ -3,6 +3,7 @@
 #include "lib/address.glsl"
 #include "group_tokens.h"
 #define LANES GROUP_LANES
+#include "lib/arrive.glsl"
 #include "lib/grid.glsl"
 
 #define DROPPED 0x80000000u // the bits of -0.0
@@ -10,7 +11,6 @@
 layout(local_size_x_id = 0) in;
 
 shared uint lane_counts[LANES];
-shared bool is_last;
 
 // Sum of x over the lanes before this one; `total` over all of them.
 uint exclusive_sum(uint x, out uint total)
@@ -194,14 +194,7 @@ void main()
     if (gl_LocalInvocationIndex == 0) {
         pc.counts.v[expert] = first;
         pc.counts.v[pc.experts + expert] = rows;
-        memoryBarrierBuffer();
-        is_last = atomicAdd(pc.counter.v[0], 1) == pc.experts - 1;
-        if (is_last)
-            atomicExchange(pc.counter.v[0], 0);
     }
-    barrier();
-    if (is_last) {
-        memoryBarrierBuffer();
+    if (arrives_last(pc.counter, 0, pc.experts))
         write_plan();
-    }
 }

@@ -65,7 +65,7 @@ void drop()
     barrier();
     atomicAdd(earlier, mine);
     barrier();
-    if (gl_LocalInvocationIndex == 0 && earlier >= pc.limit)
+    if (group_index() == pair && gl_LocalInvocationIndex == 0 && earlier >= pc.limit)
         store_f32(pc.weights, pair, uintBitsToFloat(DROPPED));
 }
 

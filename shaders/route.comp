@@ -3,14 +3,13 @@
 #define LANES ROUTE_LANES
 #include "lib/address.glsl"
 #include "route.h"
+#include "lib/arrive.glsl"
 #include "lib/grid.glsl"
 #include "lib/weights.glsl"
 #include "lib/select.glsl"
 #include "lib/norm.glsl"
 
 layout(local_size_x_id = 0) in;
-
-shared bool is_last;
 
 // What a logit still needs after its dot product, and division by the root mean square of what
 // the gate sees.
@@ -138,17 +137,8 @@ void main()
     const uint first_block = group % pc.row_tiles * ROUTE_BLOCKS;
     compute_logits(first_block, first_token);
 
-    memoryBarrierBuffer(); // this workgroup's logits before its count
-    barrier();
-    if (gl_LocalInvocationIndex == 0) {
-        is_last = atomicAdd(pc.counters.v[tile], 1) == pc.row_tiles - 1;
-        if (is_last)
-            atomicExchange(pc.counters.v[tile], 0);
-    }
-    barrier();
-    if (!is_last)
+    if (!arrives_last(pc.counters, tile, pc.row_tiles))
         return;
-    memoryBarrierBuffer(); // the others' counts before their logits
     const uint end = min(first_token + ROUTE_TOKENS, pc.tokens);
     uint token = first_token;
     do { // not a `for`, see lib/address.glsl

@@ -5,7 +5,7 @@
 const uint SPLIT_PIECES = 1 + (V + 3) / 4; // of a partial result: maximum and sum, then the values
 const uint SPLITS_AT_ONCE = 2 * ATTEND_LOADS;
 
-shared bool is_last;
+#include "lib/arrive.glsl"
 
 // A piece of the result of query q, of which the keys' maximum and sum are given.
 void store_piece(task t, uint q, uint piece, vec4 value, float m, float sum)
@@ -64,26 +64,10 @@ void merge_piece(task t, uint q, uint piece)
     store_piece(t, q, piece, value, m, sum);
 }
 
-// Whether all other splits have left what they have. Nobody waits, see route.h.
-bool is_last_split()
-{
-    const uint queries = group_index() / pc.splits;
-    memoryBarrierBuffer(); // this workgroup's partial results before its count
-    barrier();
-    if (LANE == 0) {
-        is_last = atomicAdd(pc.counters.v[queries], 1) == used_splits - 1;
-        if (is_last)
-            atomicExchange(pc.counters.v[queries], 0);
-    }
-    barrier();
-    memoryBarrierBuffer(); // the others' counts before their partial results
-    return is_last;
-}
-
 // The last split to end merges what all of them left.
 void merge_splits(task t)
 {
-    if (!is_last_split())
+    if (!arrives_last(pc.counters, group_index() / pc.splits, used_splits))
         return;
     for (uint i = LANE; i < QUERIES * (SPLIT_PIECES - 1); i += LANES)
         merge_piece(t, i / (SPLIT_PIECES - 1), i % (SPLIT_PIECES - 1));

@@ -23,8 +23,9 @@ void load_code_book(U32x2 table, uint lanes)
     U32 books = U32(before(table, 2 * CODE_BOOK_ENTRIES));
     uint i = gl_LocalInvocationIndex;
     do { // not a `for`, see address.glsl
-        const uint word = min(i, BOOK_WORDS - 1);
-        code_book[word] = load_u32(books, BOOK_FIRST + word);
+        const uint word = load_u32(books, BOOK_FIRST + min(i, BOOK_WORDS - 1));
+        if (i < BOOK_WORDS)
+            code_book[i] = word;
         i += lanes;
     } while (i < BOOK_WORDS);
     barrier();

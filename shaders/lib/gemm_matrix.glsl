@@ -198,7 +198,7 @@ bool find_scales(uint rows)
             most = max(most, staged_top[row * CHUNKS + n]);
         staged_scale[row] = floatBitsToUint(scale_for(most));
         if (most > USUAL_MOST || (most > 0.0 && most < USUAL_LEAST))
-            staged_again = 1;
+            atomicOr(staged_again, 1);
     }
     barrier();
     return subgroupMax(staged_again) != 0; // by which compilers see that it is the same for all
@@ -226,7 +226,7 @@ bool find_half_scales(tile t, uint rows)
     atomicMin(staged_scale[row], least);
     barrier();
     if (most > staged_scale[row])
-        staged_again = 1;
+        atomicOr(staged_again, 1);
     barrier();
     return subgroupMax(staged_again) != 0;
 }

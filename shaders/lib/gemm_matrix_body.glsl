@@ -131,7 +131,7 @@
     if (GEMM_FAST == 0) { \
         EACH_WEIGHT_ROW(n) { \
             if (!is_usual_weight(weight_top[n])) \
-                staged_again = 1; \
+                atomicOr(staged_again, 1); \
             weight_scale[n] = scale_for(weight_top[n]); \
             staged_weight_scale[WEIGHT_ROW(n)] = weight_scale[n]; \
         } \
