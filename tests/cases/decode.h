@@ -145,6 +145,9 @@ static inline bool decode_suits(
         return false;
     if (strstr(variant->form, "columns"))
         return columns_suit(test, variant, shape);
+    // Of what lanes that own columns take as well, a few cases.
+    if (!strcmp(variant->form, "broadcast") && c->dtype != VKMOE_DTYPE_Q8_0 && !test->everywhere)
+        return false;
     const uint32_t mask = 1u << (shape - shapes);
     if (!is_integer(variant))
         return !(mask & (WHOLE_16 | COLUMNS_1 | SIGNED_16));
