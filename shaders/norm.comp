@@ -52,8 +52,9 @@ void main()
             const uint c = run + i;
             const uint column = min(c, pc.columns - 1);
             float x = load_f32_out(pc.x, first + column);
-            x = (x - mean) * scale * load_f32(pc.weight, column);
-            if (NORM_CENTERED != 0)
+            if (NORM_NONE == 0)
+                x = (x - mean) * scale * load_f32(pc.weight, column);
+            if (NORM_NONE == 0 && NORM_CENTERED != 0)
                 x += load_f32(pc.weight, pc.columns + column);
             if (c < pc.columns)
                 store_f32(pc.result, first + column, x);

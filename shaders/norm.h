@@ -2,7 +2,7 @@
 //     x = factor * (x + scale * delta);  out = x / sqrt(mean(x^2) + epsilon) * weight
 // or with NORM_CENTERED LayerNorm (arXiv 1607.06450):
 //     out = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * weight + bias
-// Without a delta x stays as it is, and may be where the result goes.
+// or with NORM_NONE out = x. Without a delta x stays as it is, and may be where the result goes.
 #ifndef NORM_H
 #define NORM_H
 
@@ -13,6 +13,7 @@ SPEC(1, NORM_HAS_DELTA, 1)
 SPEC_FLOAT(2, NORM_EPSILON, 1.0e-6)
 SPEC_FLOAT(3, NORM_SCALE, 1.0) // of delta
 SPEC(4, NORM_CENTERED, 0)
+SPEC(5, NORM_NONE, 0) // then there is no weight
 
 struct norm_push {
     ADDRESS(F32Out) x;      // in and out [tokens][columns]

@@ -186,6 +186,7 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "switch_transformers", "logits" },
         { "qwen3_moe", "logits" },
         { "olmoe", "logits" },
+        { "flex_olmo", "logits" },
         { "gpt_oss", "logits" },
         { "mixtral-dynamic", "steps" },
         { "mixtral-llama3", "logits" },

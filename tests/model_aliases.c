@@ -38,7 +38,6 @@ static const struct {
         false },
     AS_IT_IS("qwen3_5_moe_text", "qwen2_moe", "\"vocab_size\"", true),
     { "qwen3_vl_moe_text", "qwen3_moe", "\"norm_topk_prob\":true,", "", true },
-    AS_IT_IS("flex_olmo", "olmoe", "\"vocab_size\"", false),
     { "minimax", "minimax_m2", "\"vocab_size\"", "\"vocab_size\"", .same = true },
     { "bailing_moe", "bailing_moe_v2", "\"vocab_size\"", "\"vocab_size\"", .same = true },
     AS_IT_IS("minimax", "mixtral", "\"vocab_size\"", false),

@@ -531,8 +531,8 @@ static bool test_renamed_embedding(void)
 // golden_host.c has models, nor those that are written here.
 static bool test_other_families(void)
 {
-    static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3",
-        "mellum" };
+    static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
+        "flex_olmo" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {

@@ -98,7 +98,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_attention(
     vkmoe_checkpoint *checkpoint, struct vkmoe_block block, struct vkmoe_attention_params *params);
 
 // The weights of the two norms of a block, [hidden] each; with VKMOE_PART_CROSS only
-// `attention_norm` is set. They are RMS norms, or LayerNorms if the frame says so.
+// `attention_norm` is set. They are RMS norms, or LayerNorms if the frame says so. One without data
+// is absent, and nothing stands in its place.
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpoint,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
@@ -106,8 +107,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpo
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
-// What only blocks of some families have (Gemma 4, AFMoE): norms of what attention and the rest
-// give, a dense network beside the experts, and a factor. Such a block is
+// What only blocks of some families have (Gemma 4, AFMoE, FlexOlmo): norms of what attention and
+// the rest give, a dense network beside the experts, and a factor. Such a block is
 //
 //     x += attention_post_norm(attention(attention_norm(x)))
 //     d = mlp(experts_norm(x))
@@ -116,7 +117,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *c
 //     x *= scale
 //
 // or x += post_norm(d) without experts, and post_norm(experts(experts_norm(x))) with nothing beside
-// them. Norms are [hidden], of the frame's block_norm_epsilon.
+// them. FlexOlmo has neither attention_norm nor experts_norm. Norms are [hidden], of the frame's
+// block_norm_epsilon.
 struct vkmoe_block_extras {
     uint32_t struct_size;                  // VKMOE_INIT()
     struct vkmoe_view attention_post_norm; // no data: the block has none of all this

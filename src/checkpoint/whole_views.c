@@ -481,7 +481,7 @@ enum vkmoe_status vkmoe_norms_view(const struct whole_tensors *from, struct vkmo
     uint32_t hidden = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);
     struct lookup lookup = start(from);
     lookup.status = settings->status;
-    choose_block(&lookup, &from->source, block, names->attention_norm);
+    choose_block(&lookup, &from->source, block, names->output);
     *attention_norm = vkmoe_lookup_vector(
         &lookup, biases ? names->attention_norm_bias : names->attention_norm, hidden);
     *experts_norm = vkmoe_lookup_vector(
@@ -519,7 +519,7 @@ enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkm
         return VKMOE_OK;
     const uint32_t d = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);
     lookup.status = settings->status;
-    choose_block(&lookup, &from->source, block, names->attention_norm);
+    choose_block(&lookup, &from->source, block, names->output);
     extras->attention_post_norm = vkmoe_lookup_vector(&lookup, names->attention_post_norm, d);
     extras->post_norm = vkmoe_lookup_vector(&lookup, names->post_norm, d);
     if (moe) {

@@ -47,7 +47,8 @@ static enum vkmoe_status embed(vkmoe_stream *stream, const vkmoe_model *n, uint6
     });
 }
 
-// x = factor * (x + scale * delta), result = norm(x): for `tokens` rows from `first` on.
+// x = factor * (x + scale * delta), result = norm(x): for `tokens` rows from `first` on. Without a
+// weight result = x.
 struct norm_step {
     const vkmoe_buffer *x, *delta, *weight, *result; // delta NULL: x stays as it is
     float epsilon, scale, factor;
@@ -61,7 +62,7 @@ static enum vkmoe_status record_norm(
     const struct norm_push push = {
         .x = vkmoe_buffer_address(step->x) + offset,
         .delta = vkmoe_buffer_address(step->delta ? step->delta : step->x) + offset,
-        .weight = vkmoe_buffer_address(step->weight),
+        .weight = address_or_dummy(n->device, step->weight),
         .result = vkmoe_buffer_address(step->result) + offset,
         .tokens = step->tokens,
         .columns = n->frame.hidden,
@@ -74,7 +75,8 @@ static enum vkmoe_status record_norm(
             [NORM_HAS_DELTA] = step->delta != NULL,
             [NORM_EPSILON] = float_bits(step->epsilon),
             [NORM_SCALE] = float_bits(step->scale),
-            [NORM_CENTERED] = n->frame.layer_norm,
+            [NORM_CENTERED] = n->frame.layer_norm && step->weight,
+            [NORM_NONE] = !step->weight,
         },
         .push = &push,
         .groups = step->tokens,

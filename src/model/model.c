@@ -19,12 +19,13 @@ static struct caller creator(const vkmoe_model *n)
     return (struct caller){ device_log(n->device), "vkmoe_model_create" };
 }
 
-// A norm's weights times `scale`, and the same of its bias after them if norms are LayerNorms.
+// A norm's weights times `scale`, and the same of its bias after them if norms are LayerNorms. One
+// that is absent stays so.
 static enum vkmoe_status upload_norm(vkmoe_model *n, const struct vkmoe_view *weight,
     const struct vkmoe_view *bias, float scale, vkmoe_buffer **out)
 {
     const uint32_t size = n->frame.hidden;
-    if (!n->frame.layer_norm)
+    if (!n->frame.layer_norm || !weight->data)
         return vkmoe_vector_upload(n->device, weight, size, scale, out);
     enum vkmoe_status status = VKMOE_OK;
     float *values = calloc((size_t)2 * size, sizeof *values);

@@ -13,7 +13,7 @@ struct norm_case {
     float scale;  // of delta
     float factor; // of the sum; 0: 1
     bool zeros;   // a row of x is zero
-    bool centered;
+    bool centered, none;
     float offset; // of all of x, far from 0 for its mean to matter
 };
 
@@ -46,6 +46,10 @@ static const struct norm_case cases[] = {
     CASE("centered-far", .shapes = CPU | GPU), SHAPE(3, 200), LAYER, .offset = 40.0f},
     CASE("centered-zeros", .shapes = CPU | GPU), SHAPE(3, 33), .epsilon = 1e-5f,
         .centered = true, .zeros = true},
+    CASE("flex-olmo", .shapes = CPU | GPU), SHAPE(5, 96), LATER, .none = true},
+    CASE("flex-olmo-first", .shapes = CPU | GPU), SHAPE(3, 33), FIRST, .none = true},
+    CASE("cohere2-moe-sum", .shapes = CPU | GPU), SHAPE(3, 33), LATER, .centered = true,
+        .none = true},
     PLAIN("centered-1", 3, 1, LAYER), PLAIN("centered-5", 3, 5, LAYER),
     PLAIN("centered-257", 2, 257, LAYER), PLAIN("centered-4095", 1, 4095, LAYER),
 
@@ -98,8 +102,9 @@ static void reference(struct kernel_io *io)
             square += (sum[i] - mean) * (sum[i] - mean);
         const double rms = sqrt(square / c->columns + c->epsilon);
         for (uint32_t i = 0; i < c->columns; i++)
-            result[first + i] = (sum[first + i] - mean) / rms * weight[i]
-                + (c->centered ? weight[c->columns + i] : 0.0);
+            result[first + i] = c->none ? sum[first + i]
+                                        : (sum[first + i] - mean) / rms * weight[i]
+                    + (c->centered ? weight[c->columns + i] : 0.0);
     }
 }
 
@@ -115,6 +120,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
             [NORM_EPSILON] = float_bits(c->epsilon),
             [NORM_SCALE] = float_bits(c->delta ? c->scale : 1.0f),
             [NORM_CENTERED] = c->centered,
+            [NORM_NONE] = c->none,
         },
         .groups = c->tokens,
     };

@@ -66,6 +66,9 @@ MODELS = {
         **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6,
             "num_experts_per_tok": 3,
         "norm_topk_prob": False, "clip_qkv": 1.0}),
+    "flex_olmo": ("FlexOlmo", "ForCausalLM", {
+        **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6,
+        "num_experts_per_tok": 3, "max_position_embeddings": 256}),
     # YaRN does not mind a short text; its range of correction lies between the pairs of a head.
     "gpt_oss": ("GptOss", "ForCausalLM", {
         **ENDS, **HEADS, "head_dim": 16, "intermediate_size": 16, "num_hidden_layers": 3,

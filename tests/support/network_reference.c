@@ -194,7 +194,8 @@ struct norm {
     double epsilon;
 };
 
-// Rows of x, for LayerNorm less their mean, divided by their rms, times weight, plus bias.
+// Rows of x, for LayerNorm less their mean, divided by their rms, times weight, plus bias; as they
+// are without a weight.
 static void normalize(const struct reference_network *n, const double *x, struct norm norm,
     uint32_t tokens, double scale, float *out)
 {
@@ -207,7 +208,9 @@ static void normalize(const struct reference_network *n, const double *x, struct
             sum += (row[i] - mean) * (row[i] - mean);
         double rms = sqrt(sum / n->hidden + norm.epsilon);
         for (uint32_t i = 0; i < n->hidden; i++) {
-            double y = (row[i] - mean) / rms * norm.weight[i] + (norm.bias ? norm.bias[i] : 0.0);
+            double y = !norm.weight
+                ? row[i]
+                : (row[i] - mean) / rms * norm.weight[i] + (norm.bias ? norm.bias[i] : 0.0);
             out[(size_t)t * n->hidden + i] = (float)(y * scale);
         }
     }

@@ -6,13 +6,8 @@ WHOLE(whole, HEADS(16, 0, 0), TEXT(50304, 4096, 50279, 1e-5),
     .norm_wide = true, .clip_key = "clip_qkv",
     .names = { { PROJECTIONS("self_attn"), BIASES("self_attn"), NORMS("self_attn") } }, ENDS);
 
-static const struct alias aliases[] = {
-    { "flex_olmo" },
-    { NULL },
-};
-
 FAMILY(olmoe, .prefix = BLOCKS, SIZES(16, 2048, "intermediate_size", 2048),
     EXPERTS("num_experts|num_local_experts", 64, "num_experts_per_tok", 8), HIDDEN_ACT,
     .renormalize_key = "norm_topk_prob", .preset.router = { .score = VKMOE_SCORE_SOFTMAX },
     .names = { .router = "mlp.gate.weight", EXPERTS_GATE_UP_DOWN("mlp") }, .mark = vkmoe_mark_all,
-    .whole = &whole, .aliases = aliases);
+    .whole = &whole);
