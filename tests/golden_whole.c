@@ -194,6 +194,8 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "gemma4", "logits" },
         { "afmoe", "logits" },
         { "exaone_moe", "logits" },
+        { "cohere2_moe", "logits" },
+        { "cohere2_moe-rms", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))

@@ -293,7 +293,7 @@ static bool check_error(const struct error_case *c)
     return ok;
 }
 
-// ------------------------------------------------------------- gemma4 and mellum
+// ------------------------------------------------------- gemma4, mellum and cohere2_moe
 
 static const struct golden_case gemma4_cases[] = {
     { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
@@ -345,6 +345,11 @@ static bool check_gemma4(const struct golden_case *c)
 static bool check_mellum(const struct golden_case *c)
 {
     return check_golden("mellum", c);
+}
+
+static bool check_cohere(const struct golden_case *c)
+{
+    return check_golden("cohere2_moe", c);
 }
 
 // --------------------------------------------------------------------------- tensors
@@ -532,7 +537,7 @@ static bool test_renamed_embedding(void)
 static bool test_other_families(void)
 {
     static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
-        "flex_olmo" };
+        "flex_olmo", "cohere2_moe" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -574,6 +579,7 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "error", error_cases, error_case_count, check_error);
     TAP_ROWS(&tap, "gemma4", gemma4_cases, COUNT_OF(gemma4_cases), check_gemma4);
     TAP_ROWS(&tap, "mellum", mellum_cases, mellum_case_count, check_mellum);
+    TAP_ROWS(&tap, "cohere2_moe", cohere_cases, cohere_case_count, check_cohere);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

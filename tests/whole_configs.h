@@ -25,7 +25,7 @@ extern const struct error_case error_cases[];
 extern const uint32_t error_case_count;
 
 // What is changed in the config of a model that transformers saved, and what then is refused: of
-// the second block, which has no window, or of the frame.
+// the second block or of the frame.
 struct golden_case {
     const char *name, *old, *new;
     enum call call;
@@ -33,8 +33,8 @@ struct golden_case {
     const char *text; // NULL: the second block is read, without a window
 };
 
-extern const struct golden_case mellum_cases[];
-extern const uint32_t mellum_case_count;
+extern const struct golden_case mellum_cases[], cohere_cases[];
+extern const uint32_t mellum_case_count, cohere_case_count;
 
 // Short names for tables.
 #define INVALID VKMOE_ERROR_INVALID

@@ -293,3 +293,18 @@ const struct golden_case mellum_cases[] = {
 };
 
 const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];
+
+const struct golden_case cohere_cases[] = {
+    { "dense-block", "dense_replace\": 1", "dense_replace\": 2", .text = NULL },
+    { "no-step", "_pattern\": 3", "_pattern\": 0", ATTENTION, INVALID,
+        "sliding_window_pattern is 0" },
+    { "no-window", "sliding_window\": 6", "sliding_window\": null", ATTENTION, INVALID,
+        "block 1 has sliding_attention, but there is no sliding_window" },
+    { "scale", "logit_scale\": 0.25", "logit_scale\": 0", FRAME, INVALID, "logit_scale is 0" },
+    { "epsilon", "layer_norm_eps\": 1e-05", "layer_norm_eps\": -1", FRAME, INVALID,
+        "layer_norm_eps is -1" },
+    { "rms-epsilon", "rms_norm_eps\": null", "rms_norm_eps\": -2", FRAME, INVALID,
+        "rms_norm_eps is -2" },
+};
+
+const uint32_t cohere_case_count = sizeof cohere_cases / sizeof cohere_cases[0];

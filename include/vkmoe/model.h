@@ -117,14 +117,19 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *c
 //     x *= scale
 //
 // or x += post_norm(d) without experts, and post_norm(experts(experts_norm(x))) with nothing beside
-// them. FlexOlmo has neither attention_norm nor experts_norm. Norms are [hidden], of the frame's
+// them. FlexOlmo has neither attention_norm nor experts_norm. A parallel block (Cohere 2) is
+//
+//     z = attention_norm(x);  x += residual_scale * (attention(z) + experts(z))
+//
+// or has its dense network instead of experts. Norms are [hidden], of the frame's
 // block_norm_epsilon.
 struct vkmoe_block_extras {
     uint32_t struct_size;                  // VKMOE_INIT()
-    struct vkmoe_view attention_post_norm; // no data: the block has none of all this
+    struct vkmoe_view attention_post_norm; // no data: the block has none of these norms
     struct vkmoe_view post_norm;
     struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // no data: no dense one
     float scale;                                                            // 0: 1
+    bool parallel; // then it has none of these norms
 };
 
 // As vkmoe_checkpoint_get_norms(). Of a block with experts, vkmoe_checkpoint_get_mlp() gives the

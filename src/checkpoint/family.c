@@ -150,6 +150,11 @@ void vkmoe_family_read_experts(
             "%u experts per token, but only %u experts", *k, *experts);
 }
 
+bool vkmoe_family_averages(const struct family *family, struct settings *settings)
+{
+    return family->shared_sum && !vkmoe_setting_is(settings, family->shared_sum);
+}
+
 void vkmoe_family_read_params(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params)
 {
@@ -166,6 +171,8 @@ void vkmoe_family_read_params(
     read_router(kind, settings, params);
     if (family->adjust)
         family->adjust(settings, params);
+    if (params->shared.inner > 0 && vkmoe_family_averages(family, settings))
+        params->router.scale = 0.5f * (params->router.scale != 0.0f ? params->router.scale : 1.0f);
     check_groups(settings, params);
 }
 

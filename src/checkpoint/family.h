@@ -60,6 +60,9 @@ struct family {
     const char *groups_key, *groups_kept_key;    // override preset.router.groups, .groups_kept
     struct setting router_bias, correction_bias; // whether they are there; no key: yes
     struct setting shared_inner, shared_count;   // width of each, how many; no key: none, 1
+    // "key=value" by which what shared and routed experts give is added; otherwise it is averaged.
+    // NULL: it is added.
+    const char *shared_sum;
     struct setting latent; // width of what routed experts work on; no key, or null: the hidden one
     const char *expect[4]; // "key=value": any other value is UNSUPPORTED
 
@@ -110,6 +113,9 @@ void vkmoe_family_read_experts(
 // Everything in a layer's parameters but the views.
 void vkmoe_family_read_params(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params);
+
+// Whether that averages what shared and routed experts give; their scale has its half already.
+bool vkmoe_family_averages(const struct family *family, struct settings *settings);
 
 // The same for the network of a block without experts.
 void vkmoe_family_read_dense(

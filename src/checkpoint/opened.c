@@ -46,6 +46,7 @@ enum vkmoe_status vkmoe_checkpoint_read_settings(
     vkmoe_family_read_params(&checkpoint->kind, settings, params);
     checkpoint->router_bias = read_flag(settings, &family->router_bias);
     checkpoint->correction_bias = read_flag(settings, &family->correction_bias);
+    checkpoint->averages = vkmoe_family_averages(family, settings);
     info->hidden = params->hidden;
     info->inner = params->inner;
     info->experts = params->experts;
@@ -80,6 +81,7 @@ static enum vkmoe_status get_views(struct vkmoe_checkpoint *checkpoint, struct v
         .directory = checkpoint->container.path,
         .router_bias = checkpoint->router_bias,
         .correction_bias = checkpoint->correction_bias,
+        .averages = checkpoint->averages,
         .block = block,
     };
     struct block_views *views, *expected = NULL;

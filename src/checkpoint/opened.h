@@ -17,7 +17,7 @@ struct vkmoe_checkpoint {
     struct kind kind;
     struct blocks blocks;
     struct vkmoe_moe_params params; // of every block with experts, without the views
-    bool router_bias, correction_bias;
+    bool router_bias, correction_bias, averages;
     struct vkmoe_checkpoint_info info;
     // Made when first asked for. Atomic, because several threads may be the first.
     // The last ones are of dense networks beside experts.

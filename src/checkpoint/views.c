@@ -33,6 +33,14 @@ static uint32_t experts_width(const struct vkmoe_moe_params *p)
     return p->latent.size ? p->latent.size : p->hidden;
 }
 
+// Of numbers that no file has.
+static struct vkmoe_view view_own(const float *values, uint32_t count)
+{
+    return (struct vkmoe_view){
+        .data = values, .dtype = VKMOE_DTYPE_F32, .row_stride = count, .column_stride = 1
+    };
+}
+
 static bool is_dense(const struct builder *b)
 {
     return b->source->names == &b->source->family->dense;
@@ -214,6 +222,8 @@ static void view_shared(struct builder *b)
     }
     p->shared.down = view_matrix(b, names->shared_down, p->hidden, p->shared.inner);
     p->shared.token_gate = view_matrix(b, names->shared_token_gate, 1, p->hidden);
+    if (b->source->averages) // the sigmoid of 0 is a half
+        p->shared.token_gate = view_own(b->out->zeros, p->hidden);
 }
 
 static void view_latent(struct builder *b)
@@ -248,10 +258,7 @@ static void view_router(struct builder *b)
     for (uint32_t i = 0; i < p->hidden; i++)
         b->out->input_scale[i] = (float)(values[i] / sqrt((double)p->hidden));
     free(values);
-    router->input_scale = (struct vkmoe_view){ .data = b->out->input_scale,
-        .dtype = VKMOE_DTYPE_F32,
-        .row_stride = p->hidden,
-        .column_stride = 1 };
+    router->input_scale = view_own(b->out->input_scale, p->hidden);
 }
 
 enum vkmoe_status vkmoe_block_views_create(const struct view_source *source,
@@ -259,13 +266,16 @@ enum vkmoe_status vkmoe_block_views_create(const struct view_source *source,
 {
     *out = NULL;
     size_t views_size = 3 * (size_t)params->experts * sizeof(struct vkmoe_view);
-    size_t scale_size = source->names->router_scale ? params->hidden * sizeof(float) : 0;
-    struct block_views *views = calloc(1, sizeof(*views) + views_size + scale_size);
+    const size_t scales = source->names->router_scale ? params->hidden : 0;
+    const size_t zeros = source->averages ? params->hidden : 0;
+    struct block_views *views =
+        calloc(1, sizeof(*views) + views_size + (scales + zeros) * sizeof(float));
     if (!views)
         return vkmoe_fail(
             source->log, VKMOE_ERROR_OUT_OF_MEMORY, "%s: no memory for views", source->directory);
     views->params = *params;
     views->input_scale = (float *)(void *)((char *)views->views + views_size);
+    views->zeros = views->input_scale + scales;
     struct builder b = {
         .lookup = { .tensors = source->tensors,
             .log = source->log,

@@ -10,6 +10,7 @@
 struct block_views {
     struct vkmoe_moe_params params;
     float *input_scale;        // [hidden], where the file has it only as a product's factor
+    float *zeros;              // [hidden], where shared experts are averaged with the others
     struct vkmoe_view views[]; // gate, up, down: [experts] each
 };
 
@@ -20,6 +21,7 @@ struct view_source {
     const char *directory;             // for messages
     const struct names *names;         // of the family's, those of this block
     bool router_bias, correction_bias; // whether the config wants them, if the family has them
+    bool averages;                     // shared experts and the others
     struct vkmoe_block block;
 };
 

@@ -135,10 +135,18 @@ static float read_scale(struct settings *settings, const char *key, double prese
     return (float)value;
 }
 
+#define RMS_EPSILON "rms_norm_eps"
+
+// Though the family's norms are LayerNorms.
+static bool has_rms_norms(const struct whole_source *source)
+{
+    return source->whole->rms_by_key && vkmoe_setting_find(source->settings, RMS_EPSILON);
+}
+
 float vkmoe_whole_read_epsilon(const struct whole_source *source)
 {
     const char *key = source->whole->norm_epsilon_key;
-    key = key ? key : "rms_norm_eps";
+    key = key && !has_rms_norms(source) ? key : RMS_EPSILON;
     double epsilon = vkmoe_setting_number(source->settings, key, source->whole->norm_epsilon);
     if (epsilon < 0.0 && !vkmoe_setting_find(source->settings, key))
         vkmoe_setting_fail(
@@ -226,6 +234,22 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
 
 // ------------------------------------------------------------------------- patterns
 
+// With WINDOW_BUT_EVERY.
+static bool is_between(const struct whole_source *source, uint32_t block)
+{
+    const struct whole *whole = source->whole;
+    struct settings *settings = source->settings;
+    const struct setting *every = &whole->window_every;
+    const uint32_t first = whole->window_every_dense.key
+        ? vkmoe_setting_read(&source->family->dense_first, settings, 0, MAX_BLOCKS)
+        : 0;
+    if (block < first)
+        every = &whole->window_every_dense;
+    else
+        block -= first;
+    return (block + 1) % vkmoe_setting_read(every, settings, 1, MAX_BLOCKS) != 0;
+}
+
 bool vkmoe_whole_is_sliding(
     const struct whole_source *source, struct vkmoe_block block, bool preset)
 {
@@ -245,9 +269,7 @@ bool vkmoe_whole_is_sliding(
             && vkmoe_setting_is_null(settings, every->key))
             vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
                 "%s is null, which does not say which blocks have windows", every->key);
-        return source->whole->window == WINDOW_BUT_EVERY
-            ? (block.index + 1) % vkmoe_setting_read(every, settings, 1, MAX_BLOCKS) != 0
-            : preset;
+        return source->whole->window == WINDOW_BUT_EVERY ? is_between(source, block.index) : preset;
     }
     const char *name = value_text(&list->items[block.index]);
     bool sliding = name && strcmp(name, sliding_name) == 0;
@@ -388,7 +410,7 @@ void vkmoe_whole_read_frame(
     frame->hidden = vkmoe_setting_read(&source->family->hidden, settings, 1, MAX_WIDTH);
     frame->vocabulary = vkmoe_setting_u32(settings, "vocab_size", whole->vocabulary, 1, INT32_MAX);
     frame->norm_epsilon = vkmoe_whole_read_epsilon(source);
-    frame->layer_norm = whole->layer_norm;
+    frame->layer_norm = whole->layer_norm && !has_rms_norms(source);
     frame->block_norm_epsilon =
         whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
     frame->embedding_scale = read_scale(settings, whole->embedding_scale_key, 1.0);
@@ -396,7 +418,9 @@ void vkmoe_whole_read_frame(
         frame->embedding_scale *= sqrtf((float)frame->hidden);
     frame->logits_cap = read_scale(settings, whole->logits_cap_key, 0.0);
     frame->residual_scale = read_scale(settings, whole->residual_scale_key, 1.0);
-    frame->logits_scale = 1.0f / read_scale(settings, whole->logits_divisor_key, 1.0);
+    frame->logits_scale = read_scale(settings, whole->logits_scale_key,
+                              whole->logits_scale ? whole->logits_scale : 1.0)
+        / read_scale(settings, whole->logits_divisor_key, 1.0);
     frame->max_positions = read_max_positions(source);
     frame->start_token = read_start_token(source, frame->vocabulary);
     struct settings level = find_level(settings, "tie_word_embeddings");

@@ -98,6 +98,8 @@ struct whole {
     double norm_epsilon;                              // below 0: it must be there
     double block_norm_epsilon;                        // 0: norm_epsilon too
     bool layer_norm;                                  // norms are LayerNorms
+    bool rms_by_key; // not so where the usual key of RMS norms' epsilon is there
+    bool parallel;   // as in struct vkmoe_block_extras
     struct vkmoe_rope rope;
     double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
     const char *rope_size_key; // elements of a head, instead of that factor; NULL: none
@@ -111,6 +113,8 @@ struct whole {
     uint32_t window_preset;
     const char *window_switch;            // the setting that must be true for windows
     struct setting window_every;          // which block has none, of so many
+    struct setting window_every_dense;    // likewise of dense_first blocks, which count apart; no
+                                          // key: they do not
     bool window_rope;                     // blocks without a window have no RoPE
     const char *expert_windows;           // an array with a window for each expert, 0: unlimited
     const char *clip_key, *scale_key;     // value_clip; scale
@@ -118,7 +122,8 @@ struct whole {
     struct setting buckets, max_distance; // of position_bias
     struct latent_rule latent;
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
-    const char *logits_cap_key;
+    const char *logits_scale_key, *logits_cap_key;
+    double logits_scale;           // without its key; 0: 1
     struct setting embedding_root; // embeddings are multiplied by sqrt(hidden)
     bool tied_root;                // logits of a tied head are divided by sqrt(hidden)
     const char *expect[4];         // as in vkmoe_family

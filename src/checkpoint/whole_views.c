@@ -514,7 +514,8 @@ enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkm
     const struct attention_names *names = &from->source.whole->names[vkmoe_whole_place(block)];
     struct settings *settings = from->source.settings;
     struct lookup lookup = start(from);
-    *extras = (struct vkmoe_block_extras){ VKMOE_INIT(vkmoe_block_extras), .scale = 1.0f };
+    *extras = (struct vkmoe_block_extras){ VKMOE_INIT(vkmoe_block_extras), .scale = 1.0f,
+        .parallel = from->source.whole->parallel };
     if (!names->post_norm)
         return VKMOE_OK;
     const uint32_t d = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);

@@ -152,7 +152,8 @@ static bool folds(const vkmoe_model *n, uint32_t tokens)
         return false;
     for (uint32_t b = 0; b < n->decoder.count; b++) {
         const struct model_block *block = &n->decoder.blocks[b];
-        if (block->cross || has_extras(block) || !vkmoe_attention_folds(block->attention, tokens)
+        if (block->cross || has_extras(block) || block->parallel
+            || !vkmoe_attention_folds(block->attention, tokens)
             || !vkmoe_moe_folds(block->experts, tokens))
             return false;
     }
@@ -224,10 +225,10 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
         .y = { r->folded ? n->x : n->delta, 0 },
         .ids = r->expert_ids,
     };
-    if (block->beside) {
+    if (block->beside || block->parallel)
         experts.y.buffer = n->other;
+    if (block->beside)
         experts.router_x.buffer = n->x;
-    }
     if (block->dense) {
         experts.ids = (struct vkmoe_span){ n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span){ n->dense_weights, 0 };
@@ -263,6 +264,18 @@ static enum vkmoe_status record_extras(vkmoe_stream *stream, const vkmoe_model *
     return record_norm(stream, n, &step);
 }
 
+// The experts see what attention saw, and what both give is added at once; likewise.
+static enum vkmoe_status record_parallel(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct model_block *block, const struct block_run *r)
+{
+    TRY_RETURN(record_experts(stream, n, block, r));
+    struct norm_step sum = norm_step(n, NULL, r->tokens);
+    sum.x = sum.result = n->delta;
+    sum.delta = n->other;
+    sum.scale = 1;
+    return record_norm(stream, n, &sum);
+}
+
 // `first`: nothing waits in delta yet.
 static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n,
     const struct model_block *block, bool first, const struct block_run *r)
@@ -282,6 +295,8 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
         attend.ids = r->attention_expert_ids;
     TRY_RETURN(vkmoe_attention_forward_for(
         r->caller, stream, block->attention, r->cache, &attend, r->folded ? &folding : NULL));
+    if (block->parallel)
+        return record_parallel(stream, n, block, r);
     TRY_RETURN(record_cross(stream, n, block, r));
     if (has_extras(block))
         TRY_RETURN(norm_result(stream, n, block->attention_post_norm, n->delta, r->tokens));

@@ -132,6 +132,19 @@ static enum vkmoe_status upload_rms_norm(
     return upload_norm(n, weight, &(struct vkmoe_view){ 0 }, 1, out);
 }
 
+// Once for all blocks that need it.
+static enum vkmoe_status create_other(vkmoe_model *n)
+{
+    if (n->other)
+        return VKMOE_OK;
+    vkmoe_fit_name(n->device, "rows of the residual stream");
+    vkmoe_fit_enter(n->device, FIT_SCRATCH);
+    const enum vkmoe_status status = vkmoe_buffer_create(
+        n->device, (uint64_t)n->rows * n->frame.hidden * sizeof(float), &n->other);
+    vkmoe_fit_enter(n->device, FIT_WEIGHTS);
+    return status;
+}
+
 // All or none of them are there; those that only blocks with experts have are absent elsewhere.
 static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, struct model_block *block)
@@ -140,6 +153,9 @@ static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpo
     struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
     TRY_RETURN(vkmoe_checkpoint_get_extras(checkpoint, where, &extras));
     block->scale = extras.scale != 0 ? extras.scale : 1;
+    block->parallel = extras.parallel;
+    if (block->parallel)
+        return create_other(n);
     if (!extras.post_norm.data)
         return VKMOE_OK;
     TRY_RETURN(upload_rms_norm(n, &extras.attention_post_norm, &block->attention_post_norm));
@@ -151,14 +167,7 @@ static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpo
     TRY_RETURN(upload_rms_norm(n, &extras.experts_post_norm, &block->experts_post_norm));
     TRY_RETURN(vkmoe_checkpoint_get_mlp(checkpoint, where, &dense));
     TRY_RETURN(vkmoe_moe_load(&n->loading, &dense, &block->beside));
-    if (n->other)
-        return VKMOE_OK;
-    vkmoe_fit_name(n->device, "rows of the residual stream");
-    vkmoe_fit_enter(n->device, FIT_SCRATCH);
-    const enum vkmoe_status status = vkmoe_buffer_create(
-        n->device, (uint64_t)n->rows * n->frame.hidden * sizeof(float), &n->other);
-    vkmoe_fit_enter(n->device, FIT_WEIGHTS);
-    return status;
+    return create_other(n);
 }
 
 static enum vkmoe_status create_norms(vkmoe_model *n, vkmoe_checkpoint *checkpoint,

@@ -19,6 +19,7 @@ published today.
     steps.npy       the same of one token after another, where that is another function (dynamic
     RoPE)
 """
+import json
 import pathlib
 import shutil
 
@@ -43,6 +44,8 @@ LATENT = {**DENSE_FIRST, "num_key_value_heads": 4, "kv_lora_rank": 16, "qk_nope_
     "qk_rope_head_dim": 4, "v_head_dim": 6}
 GRANITE = {"attention_multiplier": 0.3, "embedding_multiplier": 3.0, "residual_multiplier": 0.3,
     "logits_scaling": 2.0}
+PARALLEL = {"head_dim": 8, "intermediate_size": 8, "num_experts": 4, "num_experts_per_tok": 2,
+    "sliding_window": 6, "logit_scale": 0.25, "max_position_embeddings": 256}
 
 # Windows, trained contexts and distances are shorter than the text, or nothing would show.
 MODELS = {
@@ -69,6 +72,17 @@ MODELS = {
     "flex_olmo": ("FlexOlmo", "ForCausalLM", {
         **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6,
         "num_experts_per_tok": 3, "max_position_embeddings": 256}),
+    # The first block is dense, sees everything and has RoPE; of the others only the last sees
+    # everything, and has none. Shared experts are averaged with the others.
+    "cohere2_moe": ("Cohere2Moe", "ForCausalLM", {
+        **ENDS, **HEADS, **PARALLEL, "num_hidden_layers": 4, "first_k_dense_replace": 1,
+        "prefix_dense_intermediate_size": 12, "sliding_window_pattern": 3,
+        "num_shared_experts": 2, "expert_selection_fn": "sigmoid", "attention_bias": True}),
+    # RMS norms, which other blocks fold into the products after them.
+    "cohere2_moe-rms": ("Cohere2Moe", "ForCausalLM", {
+        **ENDS, **HEADS, **PARALLEL, "num_hidden_layers": 3, "sliding_window_pattern": 2,
+        "rms_norm_eps": 1e-6, "num_shared_experts": 1, "tie_word_embeddings": False,
+        "shared_expert_combination_strategy": "sum"}),
     # YaRN does not mind a short text; its range of correction lies between the pairs of a head.
     "gpt_oss": ("GptOss", "ForCausalLM", {
         **ENDS, **HEADS, "head_dim": 16, "intermediate_size": 16, "num_hidden_layers": 3,
@@ -275,6 +289,15 @@ def make(label):
     return model
 
 
+def say_by_rules(folder, **rules):
+    """Puts what published configs have in the place of the lists that transformers makes of it."""
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("layer_types", "mlp_layer_types"):
+        del config[name]
+    text = json.dumps({**config, **rules}, indent=2, sort_keys=True)
+    (folder / "config.json").write_text(text + "\n")
+
+
 def write(folder, label):
     model = make(label)
     inputs = {"input_ids": make_ids(label, TOKENS)}
@@ -289,6 +312,8 @@ def write(folder, label):
 
     (model.to(torch.bfloat16) if label == "gpt_oss" else model).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if label == "cohere2_moe":
+        say_by_rules(folder, first_k_dense_replace=1)
     save(folder, "ids", inputs["input_ids"][0], "<i4")
     if "decoder_input_ids" in inputs:
         save(folder, "decoder_ids", inputs["decoder_input_ids"][0], "<i4")

@@ -54,6 +54,7 @@ static bool read_extras(vkmoe_checkpoint *model, uint32_t index, struct referenc
     out->experts_pre_norm = reference_read_view(&extras.experts_pre_norm, 1, d);
     out->experts_post_norm = reference_read_view(&extras.experts_post_norm, 1, d);
     out->scale = extras.scale;
+    out->parallel = extras.parallel;
     if (!out->dense_post_norm)
         return true;
     if (vkmoe_checkpoint_get_mlp(model, where, &beside) != VKMOE_OK)
@@ -346,6 +347,18 @@ static void norm_delta(struct rows *r, const double *weight)
     free(normed);
 }
 
+// The experts see what attention saw, and what both give is added.
+static void feed_parallel(struct rows *r, const struct reference_block *block, int32_t *ids)
+{
+    const size_t count = (size_t)r->tokens * r->network->hidden;
+    double *attended = allocate(count, sizeof(double));
+    memcpy(attended, r->delta, count * sizeof(double));
+    feed_forward(r, &block->experts, ids);
+    add(r->delta, attended, 1.0, count);
+    free(attended);
+    add_delta(r);
+}
+
 // The network beside the experts, then these, whose gate sees x.
 static void feed_beside(struct rows *r, const struct reference_block *block, int32_t *ids)
 {
@@ -381,6 +394,11 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
         reference_attend(&block->attention, tokens, r.normed, positions, sequences, NULL,
             &memory->blocks[b], false, NULL, NULL, r.delta,
             attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
+        int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
+        if (block->parallel) {
+            feed_parallel(&r, block, block_ids);
+            continue;
+        }
         norm_delta(&r, block->attention_post_norm);
         add_delta(&r);
         if (block->cross_norm) {
@@ -391,7 +409,6 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             add_delta(&r);
         }
         norm_block(&r, block->experts_norm, block->experts_norm_bias);
-        int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
         if (block->beside.up)
             feed_beside(&r, block, block_ids);
         else if (memory->chosen[b])

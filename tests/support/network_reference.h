@@ -22,6 +22,7 @@ struct reference_block {
     double *attention_post_norm, *post_norm;
     double *dense_post_norm, *experts_pre_norm, *experts_post_norm;
     double scale; // 0: 1
+    bool parallel;
     struct reference_layer beside;
 };
 
