@@ -8,6 +8,8 @@
 #include "check.h"
 #include "cli/npy.h"
 #include "compare.h"
+#include "folder.h"
+#include "gguf_writer.h"
 #include "network_reference.h"
 #include "tap.h"
 
@@ -42,16 +44,13 @@ static double *compute(const struct reference_network *network, const uint32_t *
     return logits;
 }
 
-// `file` has the model, as another program converted it; NULL: the folder with the logits.
-static bool check(const char *name, const char *file)
+// Of the model at `path`.
+static bool check_at(const char *name, const char *path)
 {
-    char path[1024];
     struct vkmoe_npy ids = { 0 }, recorded = { 0 };
     struct reference_network network = { 0 };
     vkmoe_checkpoint *model = NULL;
     double *logits = NULL;
-    snprintf(
-        path, sizeof path, "%s/%s", file ? VKMOE_TEST_GGUF : VKMOE_TEST_GOLDEN, file ? file : name);
     bool ok = read_npy(name, "ids", VKMOE_NPY_I32, &ids)
         && read_npy(name, "logits", VKMOE_NPY_F32, &recorded)
         && vkmoe_checkpoint_open(path, &printing_log, &model) == VKMOE_OK
@@ -72,6 +71,47 @@ static bool check(const char *name, const char *file)
     return ok;
 }
 
+// `file` has the model, as another program converted it; NULL: the folder with the logits.
+static bool check(const char *name, const char *file)
+{
+    char path[1024];
+    snprintf(
+        path, sizeof path, "%s/%s", file ? VKMOE_TEST_GGUF : VKMOE_TEST_GOLDEN, file ? file : name);
+    return check_at(name, path);
+}
+
+// Whether the file says of norms what the model does: of RMS norms by the key of their epsilon.
+static bool has_same_norms(vkmoe_checkpoint *model, const char *path)
+{
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) }, copied = frame;
+    vkmoe_checkpoint *copy = NULL;
+    const bool ok = vkmoe_checkpoint_open(path, &printing_log, &copy) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(model, &frame) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(copy, &copied) == VKMOE_OK
+        && frame.layer_norm == copied.layer_norm && frame.norm_epsilon == copied.norm_epsilon
+        && frame.logits_scale == copied.logits_scale;
+    vkmoe_checkpoint_destroy(&copy);
+    return ok;
+}
+
+// The model as converters write it, which the library does not; without `logits` the file cannot
+// say all of it.
+static bool check_converted(const char *name, bool logits)
+{
+    char folder_of_model[1024];
+    vkmoe_checkpoint *model = NULL;
+    snprintf(folder_of_model, sizeof folder_of_model, VKMOE_TEST_GOLDEN "/%s", name);
+    if (!folder_begin("golden"))
+        return false;
+    const char *path = folder_path("model.gguf");
+    const bool ok = vkmoe_checkpoint_open(folder_of_model, &printing_log, &model) == VKMOE_OK
+        && gguf_convert(model, path, 1, false) && has_same_norms(model, path)
+        && (!logits || check_at(name, path));
+    vkmoe_checkpoint_destroy(&model);
+    folder_finish();
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[] = { "deepseek_v2", "deepseek_v3", "dots1", "ernie4_5_moe",
@@ -83,5 +123,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         TAP_TEST(&tap, names[i], check(names[i], NULL));
     TAP_TEST(&tap, "mellum-gguf", check("mellum", "mellum-f32/model.gguf"));
+    TAP_TEST(&tap, "cohere2_moe-gguf", check_converted("cohere2_moe", true));
+    TAP_TEST(&tap, "cohere2_moe-rms-gguf", check_converted("cohere2_moe-rms", false));
     return tap_end(&tap);
 }

@@ -86,6 +86,7 @@ static const struct architecture architectures[] = {
     { "afmoe", "afmoe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
         NEEDS_NORMS | BIT(EXPERTS_NORM) | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM)
             | BIT(POST_NORM) | BIT(CORRECTION_BIAS) },
+    { "cohere2moe", "cohere2_moe", PAIRS, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
     { "exaone-moe", "exaone_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "hy_v3", "hy_v3", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS, BARE_BIAS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
@@ -296,8 +297,9 @@ static void set_attention_names(
         .gate = vkmoe_gguf_name(s, GGUF_HEAD_GATE),
         .attention_norm_bias = vkmoe_gguf_name(s, GGUF_ATTENTION_NORM_BIAS),
         .experts_norm_bias = vkmoe_gguf_name(s, GGUF_EXPERTS_NORM_BIAS),
-        .experts_norm =
-            s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight" : "post_attention_norm.weight",
+        .experts_norm = whole->parallel   ? NULL
+            : s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight"
+                                          : "post_attention_norm.weight",
     };
     if (architecture->needs & BIT(POST_NORM)) {
         struct attention_names *names = &whole->names[PLACE_BLOCKS];
@@ -319,7 +321,9 @@ static void set_attention_names(
     whole->ends = (struct end_names){
         .embedding = GGUF_EMBEDDING,
         .final_norm = GGUF_FINAL_NORM,
-        .final_norm_bias = whole->layer_norm ? GGUF_FINAL_NORM_BIAS : NULL,
+        .final_norm_bias = whole->layer_norm && (s->final_norm_bias || !whole->parallel)
+            ? GGUF_FINAL_NORM_BIAS
+            : NULL,
         .head = GGUF_HEAD,
         .head_bias = GGUF_HEAD_BIAS,
         .rope_divisors = s->has_divisors ? GGUF_ROPE_DIVISORS
@@ -367,7 +371,9 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .end_token = -1,
         .norm_epsilon_key = other_epsilon ? epsilons[1] : epsilons[0],
         .norm_epsilon = -1.0,
-        .layer_norm = published && published->layer_norm,
+        .layer_norm =
+            published && published->layer_norm && (!published->rms_by_key || other_epsilon),
+        .parallel = published && published->parallel,
         .norm_after_rope = published && published->norm_after_rope,
         .head_bias = { NULL, s->has_head_bias },
         .rope = { .kind = own_rope ? VKMOE_ROPE_NONE : architecture->rope,
@@ -378,6 +384,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .window = window == WINDOW_ALTERNATE || window == WINDOW_BUT_EVERY || adjusted ? window
                                                                                        : WINDOW_ALL,
         .window_every = { NULL, published ? published->window_every.preset : 0 },
+        .window_every_dense = { NULL, published ? published->window_every_dense.preset : 0 },
         .window_rope = published && published->window_rope,
         .window_preset = published ? published->window_preset : 0,
         .clip_key = "attention.clamp_kqv",
@@ -385,6 +392,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .embedding_scale_key = granite ? "embedding_scale" : NULL,
         .residual_scale_key = granite ? "residual_scale" : NULL,
         .logits_divisor_key = granite ? "logit_scale" : NULL,
+        .logits_scale_key = published ? published->logits_scale_key : NULL,
         .latent.is_latent = latent,
         .embedding_root = { NULL, published && has_embedding_root(published) },
         .logits_cap_key = published ? published->logits_cap_key : NULL,
@@ -427,6 +435,8 @@ static const struct tensor *find_unread(const struct gguf_survey *s, const struc
     const struct tensor *const biases[] = { s->there[GGUF_ATTENTION_NORM_BIAS],
         s->there[GGUF_EXPERTS_NORM_BIAS], s->final_norm_bias };
     const struct tensor *found = s->unknown;
+    if (!found && whole->parallel)
+        found = s->there[GGUF_EXPERTS_NORM];
     for (size_t i = 0; i < ARRAY_SIZE(biases) && !whole->layer_norm && !found; i++)
         found = biases[i];
     return found;

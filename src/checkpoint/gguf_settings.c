@@ -307,7 +307,8 @@ static void add_windows(struct writer *w)
         return;
     if (!chunks) // whose length is the same in all files, whatever they say
         add(w, "sliding_window", number(window));
-    if (!pattern && !is_named(w, "mellum")) // whose files leave out a period of 4
+    const bool cohere = is_named(w, "cohere2moe");     // of a period the first one is without
+    if (!pattern && !cohere && !is_named(w, "mellum")) // whose files leave out a period of 4
         return;
     const uint32_t period = listed
         ? 0
@@ -320,7 +321,9 @@ static void add_windows(struct writer *w)
         return;
     struct value *types = take_values(w, blocks);
     for (uint32_t b = 0; b < blocks; b++) {
-        const bool sliding = listed ? pattern->items[b].number != 0.0 : b % period < period - 1;
+        const bool sliding = listed ? pattern->items[b].number != 0.0
+            : cohere                ? b % period != 0
+                                    : b % period < period - 1;
         types[b] = text(!sliding ? "full_attention"
                 : chunks         ? "chunked_attention"
                                  : "sliding_attention");

@@ -23,6 +23,7 @@ static const struct architecture {
     bool granite, own_inner;
     bool unit_norms; // of queries and keys, without tensors
     bool gate_keys;  // which say how the gate computes
+    bool cohere;     // a norm for each block, windows with a period, shared experts averaged
     bool deepseek;   // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
     bool name_only; // files of it are not made here
@@ -42,6 +43,7 @@ static const struct architecture {
     { "hy_v3", "hy_v3", .name_only = true },
     { "solar_open", "glm4moe", .name_only = true },
     { "afmoe", "afmoe", .own_inner = true, .gate_keys = true },
+    { "cohere2_moe", "cohere2moe", .own_inner = true, .gate_keys = true, .cohere = true },
     { "qwen2_moe", "qwen2moe", .name_only = true },
     { "glm4_moe", "glm4moe", .name_only = true },
     { "dots1", "dots1", .name_only = true },
@@ -127,7 +129,8 @@ static void write_gate_keys(struct converter *c, const struct vkmoe_router_param
     write_u32(c, "expert_gating_func", 2);
     write_u32(c, "expert_group_count", router->groups.count);
     write_u32(c, "expert_group_used_count", router->groups.kept);
-    write_f32(c, "expert_weights_scale", (double)router->scale);
+    if (!c->architecture->cohere) // of which the half of an average is not said
+        write_f32(c, "expert_weights_scale", (double)router->scale);
     snprintf(key, sizeof key, "%s.expert_weights_norm", c->architecture->name);
     gguf_key_bool(&c->parts[0], key, true);
 }
@@ -152,14 +155,15 @@ static void write_latent_keys(struct converter *c, const struct vkmoe_attention_
 }
 
 static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
-    const struct vkmoe_attention_params *attention, const struct vkmoe_moe_params *moe)
+    const struct vkmoe_attention_params *attention, const struct vkmoe_moe_params *moe,
+    uint32_t dense_inner)
 {
     gguf_key_text(&c->parts[0], "general.architecture", c->architecture->name);
     const struct {
         const char *key;
         uint32_t value;
     } numbers[] = { { "block_count", frame->blocks }, { "context_length", frame->max_positions },
-        { "embedding_length", frame->hidden }, { "feed_forward_length", moe->inner },
+        { "embedding_length", frame->hidden }, { "feed_forward_length", dense_inner },
         { "expert_count", moe->experts }, { "expert_used_count", moe->experts_per_token },
         { "vocab_size", frame->vocabulary }, { "attention.head_count", attention->heads },
         { "attention.head_count_kv", attention->kv_heads },
@@ -174,7 +178,14 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
         write_gate_keys(c, &moe->router);
     if (c->architecture->own_inner)
         write_u32(c, "expert_feed_forward_length", moe->inner);
-    write_f32(c, "attention.layer_norm_rms_epsilon", (double)frame->norm_epsilon);
+    const bool centered = c->architecture->cohere && frame->layer_norm;
+    write_f32(c, centered ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+        (double)frame->norm_epsilon);
+    if (c->architecture->cohere) {
+        write_f32(c, "logit_scale", (double)frame->logits_scale);
+        write_u32(c, "leading_dense_block_count", dense_inner != moe->inner);
+        write_u32(c, "expert_shared_count", moe->shared.inner / moe->inner);
+    }
     if (attention->value_clip != 0.0f)
         write_f32(c, "attention.clamp_kqv", (double)attention->value_clip);
     if (attention->patterns && attention->patterns[0].kind == VKMOE_PATTERN_WINDOW)
@@ -190,6 +201,22 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
         "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
     for (uint32_t i = 0; i < frame->end_token_count && i < 3; i++)
         gguf_key_u32(&c->parts[0], ends[i], frame->end_tokens[i]);
+}
+
+// Windows of all blocks but the first of each period.
+static void write_period(struct converter *c, vkmoe_checkpoint *checkpoint, uint32_t blocks)
+{
+    uint32_t period = 0;
+    for (uint32_t b = 1; b < blocks && period == 0; b++) {
+        struct vkmoe_attention_params p = { VKMOE_INIT(vkmoe_attention_params) };
+        if (vkmoe_checkpoint_get_attention(checkpoint, (struct vkmoe_block){ .index = b }, &p)
+            != VKMOE_OK)
+            return;
+        if (b == 1 && p.patterns)
+            write_u32(c, "attention.sliding_window", (uint32_t)p.patterns[0].left);
+        period = p.patterns ? 0 : b;
+    }
+    write_u32(c, "attention.sliding_window_pattern", period);
 }
 
 // --------------------------------------------------------------------------- tensors
@@ -462,8 +489,10 @@ static bool write_block(
         || vkmoe_checkpoint_get_extras(checkpoint, block, &extras) != VKMOE_OK)
         return false;
     if (c->block == 0) {
-        write_keys(c, frame, &attention, &moe);
+        write_keys(c, frame, &attention, &moe, is_dense ? dense.inner : moe.inner);
         write_divisors(c, &attention);
+        if (c->architecture->cohere)
+            write_period(c, checkpoint, frame->blocks);
     }
     write_view(c, "post_attention_norm.weight", &extras.attention_post_norm, 1, frame->hidden);
     write_view(c, "post_ffw_norm.weight", &extras.post_norm, 1, frame->hidden);
@@ -500,48 +529,6 @@ static bool write_parts(struct converter *c, const char *path)
     return true;
 }
 
-// Of a list "2,0".
-static void write_u32s(struct gguf_writer *writer, const char *key, const char *text)
-{
-    uint32_t values[8], count = 0;
-    for (const char *at = text; at && count < 8; at = strchr(at, ',')) {
-        at += *at == ',';
-        values[count++] = (uint32_t)atoi(at);
-    }
-    gguf_key_u32s(writer, key, values, count);
-}
-
-// A list of texts has one.
-static void write_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
-{
-    uint64_t elements = 1;
-    writer->without = NULL;
-    writer->halves = edit->halves;
-    if (edit->key && edit->kind == GGUF_TEXT)
-        gguf_key_text(writer, edit->key, edit->value);
-    else if (edit->key && edit->kind == GGUF_F32)
-        gguf_key_f32(writer, edit->key, atof(edit->value));
-    else if (edit->key && edit->kind == GGUF_BOOL)
-        gguf_key_bool(writer, edit->key, atoi(edit->value));
-    else if (edit->key && edit->kind == GGUF_TEXTS)
-        gguf_key_texts(writer, edit->key, &edit->value, 1);
-    else if (edit->key && edit->kind == GGUF_U32S)
-        write_u32s(writer, edit->key, edit->value);
-    else if (edit->key)
-        gguf_key_u32(writer, edit->key, (uint32_t)atoi(edit->value));
-    if (edit->number_key)
-        gguf_key_f32(writer, edit->number_key, atof(edit->number));
-    if (!edit->tensor)
-        return;
-    for (int i = 0; i < 4 && edit->shape[i]; i++)
-        elements *= edit->shape[i];
-    double *ones = allocate(elements, sizeof *ones);
-    for (uint64_t i = 0; i < elements; i++)
-        ones[i] = 1.0;
-    gguf_tensor(writer, edit->tensor, ones, edit->shape);
-    free(ones);
-}
-
 static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t parts, bool fused,
     const struct gguf_edit *edit)
 {
@@ -570,7 +557,7 @@ static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t par
     }
     if (!ok)
         tap_note("%s cannot be made of a %s", path, info.treated_as);
-    write_edit(&c.parts[0], edit);
+    gguf_edit(&c.parts[0], edit);
     return ok && write_parts(&c, path);
 }
 

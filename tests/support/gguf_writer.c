@@ -226,3 +226,45 @@ bool gguf_write(struct gguf_writer *writer, const char *path)
     *writer = (struct gguf_writer){ 0 };
     return ok;
 }
+
+// Of a list "2,0".
+static void write_u32s(struct gguf_writer *writer, const char *key, const char *text)
+{
+    uint32_t values[8], count = 0;
+    for (const char *at = text; at && count < 8; at = strchr(at, ',')) {
+        at += *at == ',';
+        values[count++] = (uint32_t)atoi(at);
+    }
+    gguf_key_u32s(writer, key, values, count);
+}
+
+// A list of texts has one.
+void gguf_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
+{
+    uint64_t elements = 1;
+    writer->without = NULL;
+    writer->halves = edit->halves;
+    if (edit->key && edit->kind == GGUF_TEXT)
+        gguf_key_text(writer, edit->key, edit->value);
+    else if (edit->key && edit->kind == GGUF_F32)
+        gguf_key_f32(writer, edit->key, atof(edit->value));
+    else if (edit->key && edit->kind == GGUF_BOOL)
+        gguf_key_bool(writer, edit->key, atoi(edit->value));
+    else if (edit->key && edit->kind == GGUF_TEXTS)
+        gguf_key_texts(writer, edit->key, &edit->value, 1);
+    else if (edit->key && edit->kind == GGUF_U32S)
+        write_u32s(writer, edit->key, edit->value);
+    else if (edit->key)
+        gguf_key_u32(writer, edit->key, (uint32_t)atoi(edit->value));
+    if (edit->number_key)
+        gguf_key_f32(writer, edit->number_key, atof(edit->number));
+    if (!edit->tensor)
+        return;
+    for (int i = 0; i < 4 && edit->shape[i]; i++)
+        elements *= edit->shape[i];
+    double *ones = allocate(elements, sizeof *ones);
+    for (uint64_t i = 0; i < elements; i++)
+        ones[i] = 1.0;
+    gguf_tensor(writer, edit->tensor, ones, edit->shape);
+    free(ones);
+}

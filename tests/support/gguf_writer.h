@@ -85,6 +85,9 @@ struct gguf_edit {
     const struct gguf_stored *stored;
 };
 
+// The edit alone.
+void gguf_edit(struct gguf_writer *writer, const struct gguf_edit *edit);
+
 bool gguf_convert_edited(
     vkmoe_checkpoint *checkpoint, const char *path, const struct gguf_edit *edit);
 
