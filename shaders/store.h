@@ -36,9 +36,10 @@ SPEC(STORE_FIRST + 16, STORE_QUERY_SIZE, 0)
 SPEC(STORE_FIRST + 17, STORE_COMPACT, 0)
 // Values are divided by their root mean square, each head by its own.
 SPEC(STORE_FIRST + 18, STORE_VALUE_NORM, 0)
-// Queries at position i are multiplied by 1 + STORE_TEMPERATURE * ln((i + 1) / STORE_FLOOR + 1),
-// the quotient rounded down. 0: they are not.
+// Queries at position i are multiplied by 1 + STORE_TEMPERATURE * ln(n / STORE_FLOOR + 1), n being
+// i + STORE_ITSELF and the quotient rounded down. 0: they are not.
 SPEC_FLOAT(STORE_FIRST + 19, STORE_TEMPERATURE, 0.0)
 SPEC(STORE_FIRST + 20, STORE_FLOOR, 1)
+SPEC(STORE_FIRST + 21, STORE_ITSELF, 1)
 
 #endif

@@ -22,14 +22,19 @@ uint token_of(uint row)
     return min(pair / pc.constants.v.experts_per_token, pc.tokens - 1);
 }
 
-// What RoPE turns of this head, from the projection to its place. The rest is there already.
-void finish_latent_query(uint row, uint head, uint to, uint position)
+// What RoPE turns of this head, from the projection to its place. The rest is there already, but
+// for the factor.
+void finish_latent_query(uint row, uint head, uint to, uint position, float factor)
 {
     const uint end = (row * pc.constants.v.heads + head + 1) * STORE_QUERY_SIZE;
     F32 none = pc.constants.v.query_norm;
     for (uint i = STORE_LATENT + gl_LocalInvocationIndex; i < D; i += LANES)
-        store_f32(pc.query, to + i, rotated(F32Out(uvec2(pc.value)), end - D, i, 1.0,
+        store_f32(pc.query, to + i, factor * rotated(F32Out(uvec2(pc.value)), end - D, i, 1.0,
             HEAD_NORM_NONE, none, 0, position));
+    if (STORE_TEMPERATURE == 0.0)
+        return;
+    for (uint i = gl_LocalInvocationIndex; i < STORE_LATENT; i += LANES)
+        store_f32(pc.query, to + i, factor * load_f32_out(pc.query, to + i));
 }
 
 // Heads first_head, first_head + STORE_QUERY_GROUPS, ... of a row.
@@ -46,7 +51,7 @@ void finish_query(uint row, uint first_head)
     uint head = first_head;
     do { // not a `for`, see lib/address.glsl
         if (STORE_LATENT != 0) {
-            finish_latent_query(row, head, first + head * D, position);
+            finish_latent_query(row, head, first + head * D, position, factor);
             continue;
         }
         finish_head(pc.query, first + head * D, row_scale, STORE_QUERY_NORM, norm, head, position);

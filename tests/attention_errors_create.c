@@ -380,12 +380,6 @@ static void create_listed_65536(struct creation *c)
 LATENT(rank_513, latent.rank, 513)
 LATENT(value_norm, value_norm, true)
 LATENT(gate, gate.matrix, wide_view)
-static void create_latent_temperature(struct creation *c)
-{
-    make_latent(&c->p);
-    c->p.temperature.scale = 0.1f;
-    c->p.temperature.floor = 8;
-}
 LATENT(rank_above_head, latent.rank, 37)
 LATENT(head_size_641, head_size, 641)
 LATENT(turned_130, head_size, 32 + 130)
@@ -535,7 +529,7 @@ const struct create_error create_errors[] = {
     INVALID(value_norm_of_experts), INVALID(block_0), INVALID(block_huge),
     INVALID(top_65), INVALID(top_and_list), INVALID(top_both_sides), INVALID(tops_of_two_blocks),
     INVALID(no_list), INVALID(listed_65536),
-    INVALID(latent_value_norm), INVALID(latent_gate), INVALID(latent_temperature),
+    INVALID(latent_value_norm), INVALID(latent_gate),
     INVALID(latent_rank_513), INVALID(latent_rank_above_head), INVALID(latent_head_size_641),
     INVALID(latent_turned_130), INVALID(latent_nothing_turned), INVALID(latent_rope_size_6),
     INVALID(latent_key_size_0), INVALID(latent_value_size_0), INVALID(latent_key_size_huge),

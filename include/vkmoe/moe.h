@@ -473,8 +473,8 @@ struct vkmoe_attention_params {
     } long_rope;
     struct vkmoe_nsa nsa;
     struct vkmoe_mosa mosa;
-    // Queries at position i are multiplied by 1 + scale * ln(floor((i + 1) / floor) + 1) (Llama 4).
-    // Not with latent.
+    // Queries at position i are multiplied by 1 + scale * ln(floor(n / floor) + 1), n being i + 1
+    // (Llama 4), or i with temperature_before (Mistral 4).
     struct {
         float scale;    // 0: they are not
         uint32_t floor; // above 0
@@ -492,6 +492,7 @@ struct vkmoe_attention_params {
         struct vkmoe_view matrix; // [heads][hidden]; no data: there is no gate
         bool wide;                // [heads * head_size][hidden]: a gate for each element
     } gate;
+    bool temperature_before;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread

@@ -141,7 +141,8 @@ float query_factor(uint position)
 {
     if (STORE_TEMPERATURE == 0.0)
         return 1.0;
-    return fma(STORE_TEMPERATURE, log(float((position + 1) / max(STORE_FLOOR, 1) + 1)), 1.0);
+    return fma(STORE_TEMPERATURE, log(float((position + STORE_ITSELF) / max(STORE_FLOOR, 1) + 1)),
+        1.0);
 }
 
 // The bits of the largest magnitude in a block of `finished`; a NaN has more than any other.

@@ -40,8 +40,8 @@ static enum vkmoe_status check_shapes(
     CHECK(!p->norm_after_rope || (!p->norm.wide && p->value_clip == 0 && !latent),
         "norm_after_rope goes with neither norm.wide nor value_clip nor latent");
     CHECK(isfinite(p->temperature.scale), "temperature.scale is not finite");
-    CHECK(p->temperature.scale == 0 || (p->temperature.floor > 0 && !latent),
-        "temperature needs a floor above 0, and no latent");
+    CHECK(p->temperature.scale == 0 || p->temperature.floor > 0,
+        "temperature.floor is 0, must be above 0");
     CHECK(!p->value_norm || has_value, "value_norm is not for latent or value.experts");
     return VKMOE_OK;
 }

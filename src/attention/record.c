@@ -94,6 +94,7 @@ static void set_store(const struct attention_pass *pass, uint32_t spec[SPEC_MAX]
         [STORE_VALUE_NORM] = p->value_norm,
         [STORE_TEMPERATURE] = float_bits(p->temperature.scale),
         [STORE_FLOOR] = p->temperature.floor,
+        [STORE_ITSELF] = !p->temperature_before,
     };
     memcpy(spec, constants, sizeof constants);
 }
@@ -127,7 +128,8 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
     const vkmoe_attention *a = pass->attention;
     const struct vkmoe_attention_params *p = &a->params;
     const struct row_operands where = find_rows(pass);
-    const bool has_rows = !is_latent(a) || turned_size(p) > 0; // of queries
+    // Of queries that are not finished.
+    const bool has_rows = !is_latent(a) || turned_size(p) > 0 || p->temperature.scale != 0;
     const struct store_kv_push push = {
         .constants = constants_address(&a->constants),
         .query = scratch_at(pass, pass->plan->query),

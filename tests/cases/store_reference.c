@@ -134,7 +134,14 @@ static const float *floats_of(struct kernel_io *io, const char *name)
     return operand ? operand->before : NULL;
 }
 
-// What RoPE turns comes from the projection, the rest stays.
+// What queries at a position are multiplied by.
+static double query_factor(const struct store_case *c, uint32_t position)
+{
+    const uint64_t counted = (uint64_t)position + (c->before ? 0 : 1);
+    return 1.0 + c->temperature * log((double)(counted / MAX(c->floor, 1)) + 1.0);
+}
+
+// What RoPE turns comes from the projection, the rest stays but for the factor.
 static void reference_latent_queries(struct kernel_io *io)
 {
     const struct store_case *c = (const void *)io->test;
@@ -150,6 +157,8 @@ static void reference_latent_queries(struct kernel_io *io)
                 ? (double)before[first + n]
                 : (double)raw[(i + 1) * c->query_size - turned + n - c->latent];
         rotate(c, m->position[row], query + first + c->latent);
+        for (uint32_t n = 0; n < c->head_size; n++)
+            query[first + n] *= query_factor(c, m->position[row]);
     }
     for (uint32_t row = 0; row + 1 < m->query_rows; row++)
         for (uint32_t n = 0; n < c->gap; n++)
@@ -170,8 +179,7 @@ static void reference_queries(struct kernel_io *io)
             finish(c, floats_of(io, "query") + first, c->heads, c->query_norm,
                 floats_of(io, "query_norm"), m->position[token], query + first);
         for (uint32_t i = 0; token != UINT32_MAX && i < width; i++)
-            query[first + i] *=
-                1.0 + c->temperature * log((m->position[token] + 1) / MAX(c->floor, 1) + 1);
+            query[first + i] *= query_factor(c, m->position[token]);
         for (uint32_t i = 0; token == UINT32_MAX && i < width; i++)
             query[first + i] = INFINITY;
     }
@@ -237,4 +245,5 @@ void store_set_spec(const struct store_case *c, uint32_t *spec)
     spec[STORE_VALUE_NORM] = c->value_norm;
     spec[STORE_TEMPERATURE] = float_bits(c->temperature);
     spec[STORE_FLOOR] = c->floor;
+    spec[STORE_ITSELF] = !c->before;
 }

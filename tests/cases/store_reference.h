@@ -34,6 +34,7 @@ struct store_case {
     bool value_norm;
     float temperature;
     uint32_t floor;
+    bool before; // and not the query itself
 };
 
 struct store_model {

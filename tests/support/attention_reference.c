@@ -458,9 +458,10 @@ static void add_expert(const struct reference_attention *a, struct view_of_keys 
     if (!a->rope_before_projection && !a->latent.rank)
         rotate_heads(
             a, a->query_norm, a->heads, context_of(keys.history), keys.position, scratch->query);
+    const double counted = keys.position + (a->temperature_before ? 0.0 : 1.0);
     for (uint32_t i = 0; a->temperature != 0.0 && i < width; i++)
         scratch->query[i] *=
-            1.0 + a->temperature * log(floor((keys.position + 1.0) / a->temperature_floor) + 1.0);
+            1.0 + a->temperature * log(floor(counted / a->temperature_floor) + 1.0);
     uint32_t *kv_heads = allocate(a->heads, sizeof(uint32_t));
     for (uint32_t h = 0; h < a->heads; h++)
         kv_heads[h] = find_kv_head(a, slot, expert, h);

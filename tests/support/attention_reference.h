@@ -78,6 +78,7 @@ struct reference_attention {
     double long_attention_factor;
     double temperature; // queries grow with the position, by steps of temperature_floor
     uint32_t temperature_floor;
+    bool temperature_before; // the query
     bool value_norm;
     double *gate; // [heads][hidden], or wide [heads * head_size][hidden]
     bool gate_wide;

@@ -120,6 +120,7 @@ void reference_attention_from(
         .rope = p->rope,
         .temperature = p->temperature.scale,
         .temperature_floor = p->temperature.floor,
+        .temperature_before = p->temperature_before,
         .value_norm = p->value_norm,
         .gate = reference_read_view(
             &p->gate.matrix, p->heads * (p->gate.wide ? p->head_size : 1), p->hidden),
