@@ -566,15 +566,15 @@ static void check_families(struct tap *tap)
         TAP_TEST(tap, name, check_written(family, false));
     }
     TAP_TEST(tap, "same/gemma4", check_folder_same(VKMOE_TEST_GOLDEN "/gemma4", 0, false));
-    static const char *const goldens[] = { "gemma4", "solar_open", "hy_v3", "exaone_moe" };
-    for (size_t i = 0; i < COUNT_OF(goldens); i++) {
+    static const char *const all[] = { "gemma4", "solar_open", "hy_v3", "exaone_moe", "mistral4" };
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
         char name[64], path[512];
-        snprintf(name, sizeof name, "written/%s", goldens[i]);
-        snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", goldens[i]);
-        const bool changed = strcmp(goldens[i], "exaone_moe") == 0; // only block 3 may see all
+        snprintf(name, sizeof name, "written/%s", all[i]);
+        snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", all[i]);
+        const bool changed = strcmp(all[i], "exaone_moe") == 0; // only block 3 may see all
         if (changed)
             folder_change_config(path, "full_attention", "sliding_attention");
-        TAP_TEST(tap, name, check_folder_written(changed ? folder : path, goldens[i], true, 0.0));
+        TAP_TEST(tap, name, check_folder_written(changed ? folder : path, all[i], true, 0.0));
     }
     TAP_TEST(tap, "written/deepseek_v2-one-epsilon", check_one_epsilon());
     TAP_TEST(tap, "same/in-parts", check_same("mixtral", 3, false));

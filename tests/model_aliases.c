@@ -69,7 +69,6 @@ static const struct {
     { "hunyuan", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan\"" },
     { "step3p5", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"step3p5\"" },
     { "bailing_hybrid", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_hybrid\"" },
-    { "mistral4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"mistral4\"" },
     { "deepseek_v4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"deepseek_v4\"" },
     { "longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\"" },
     { "arctic", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"arctic\"" },

@@ -293,7 +293,7 @@ static bool check_error(const struct error_case *c)
     return ok;
 }
 
-// ------------------------------------------------------- gemma4, mellum and cohere2_moe
+// -------------------------------------- gemma4, mellum, cohere2_moe and mistral4
 
 static const struct golden_case gemma4_cases[] = {
     { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
@@ -331,26 +331,22 @@ static bool check_golden(const char *name, const struct golden_case *c)
     bool ok = vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
         && (c->text ? refuses(model, c->call, second, c->status, c->text, &lines)
                     : vkmoe_checkpoint_get_attention(model, second, &params) == VKMOE_OK
-                    && !params.patterns);
+                    && !params.patterns && params.temperature.scale == c->temperature
+                    && params.temperature.floor == c->floor);
     vkmoe_checkpoint_destroy(&model);
     folder_finish();
     return ok;
 }
 
-static bool check_gemma4(const struct golden_case *c)
-{
-    return check_golden("gemma4", c);
-}
-
-static bool check_mellum(const struct golden_case *c)
-{
-    return check_golden("mellum", c);
-}
-
-static bool check_cohere(const struct golden_case *c)
-{
-    return check_golden("cohere2_moe", c);
-}
+#define GOLDEN(label, name) \
+    static bool check_##label(const struct golden_case *c) \
+    { \
+        return check_golden(name, c); \
+    }
+GOLDEN(gemma4, "gemma4")
+GOLDEN(mellum, "mellum")
+GOLDEN(cohere, "cohere2_moe")
+GOLDEN(mistral4, "mistral4")
 
 // --------------------------------------------------------------------------- tensors
 
@@ -537,7 +533,7 @@ static bool test_renamed_embedding(void)
 static bool test_other_families(void)
 {
     static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
-        "flex_olmo", "cohere2_moe" };
+        "flex_olmo", "cohere2_moe", "mistral4" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -580,6 +576,7 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "gemma4", gemma4_cases, COUNT_OF(gemma4_cases), check_gemma4);
     TAP_ROWS(&tap, "mellum", mellum_cases, mellum_case_count, check_mellum);
     TAP_ROWS(&tap, "cohere2_moe", cohere_cases, cohere_case_count, check_cohere);
+    TAP_ROWS(&tap, "mistral4", mistral4_cases, mistral4_case_count, check_mistral4);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

@@ -31,10 +31,12 @@ struct golden_case {
     enum call call;
     enum vkmoe_status status;
     const char *text; // NULL: the second block is read, without a window
+    float temperature;
+    uint32_t floor; // of it
 };
 
-extern const struct golden_case mellum_cases[], cohere_cases[];
-extern const uint32_t mellum_case_count, cohere_case_count;
+extern const struct golden_case mellum_cases[], cohere_cases[], mistral4_cases[];
+extern const uint32_t mellum_case_count, cohere_case_count, mistral4_case_count;
 
 // Short names for tables.
 #define INVALID VKMOE_ERROR_INVALID

@@ -292,6 +292,29 @@ const struct golden_case mellum_cases[] = {
     { "longrope", YARN_END, "\"rope_type\": \"longrope\"", ATTENTION, UNSUPPORTED, "longrope" },
 };
 
+#define GROWTH "\"llama_4_scaling_beta\": 0.5"
+const struct golden_case mistral4_cases[] = {
+    { "as-it-is", "\"vocab_size\"", "\"vocab_size\"", .temperature = 0.5f, .floor = 7 },
+    { "of-the-class", "\"rope_parameters\"", "\"x\"", .temperature = 0.1f, .floor = 8192 },
+    { "of-another-context", GROWTH, GROWTH ", \"max_position_embeddings\": 9", .temperature = 0.5f,
+        .floor = 7 },
+    { "does-not-grow", GROWTH ",", "", .text = NULL },
+    { "shrinks", GROWTH, "\"llama_4_scaling_beta\": -0.5", ATTENTION, INVALID,
+        "llama_4_scaling_beta is -0.5" },
+    { "of-a-word", GROWTH, "\"llama_4_scaling_beta\": \"x\"", ATTENTION, INVALID,
+        "llama_4_scaling_beta is \"x\"" },
+    { "linear", "\"rope_type\": \"yarn\"", "\"rope_type\": \"linear\"", ATTENTION, UNSUPPORTED,
+        "which is not supported" },
+    { "another-part", "\"partial_rotary_factor\": 0.3333333333333333",
+        "\"partial_rotary_factor\": 0.5", ATTENTION, INVALID,
+        "partial_rotary_factor is 0.5, but qk_rope_head_dim 4 of 12" },
+    { "another-model", "\"mistral4\"", "\"deepseek_v2\"", ATTENTION, UNSUPPORTED,
+        "of type yarn has llama_4_scaling_beta" },
+    { "biases", "\"attention_bias\": false", "\"attention_bias\": true", ATTENTION, UNSUPPORTED,
+        "attention_bias is true" },
+};
+const uint32_t mistral4_case_count = sizeof mistral4_cases / sizeof mistral4_cases[0];
+
 const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];
 
 const struct golden_case cohere_cases[] = {

@@ -36,8 +36,13 @@ static void put_log_multiplier(struct gguf_converter *c)
     const double logarithm = log((double)rope->factor);
     if (fabsf(rope->attention_factor - 1.0f) > 1e-6f)
         GGUF_REFUSE(c, "that what is rotated grows");
-    vkmoe_gguf_put_own_f32(c, "rope.scaling.yarn_log_multiplier",
-        logarithm > 0.0 ? (float)((growth - 1.0) / logarithm) : 0.0f);
+    const bool grows = fabs(growth - 1.0) > 1e-6 && logarithm > 0.0;
+    vkmoe_gguf_put_own_f32(
+        c, "rope.scaling.yarn_log_multiplier", grows ? (float)((growth - 1.0) / logarithm) : 0.0f);
+    // Without one llama.cpp has YaRN's usual factor, on scores as well.
+    if (!grows && logarithm > 0.0)
+        vkmoe_gguf_put_own_f32(
+            c, "rope.scaling.attn_factor", (float)(1.0 / (1.0 + 0.1 * logarithm)));
 }
 
 uint32_t vkmoe_gguf_turned_size(const struct gguf_converter *c)
@@ -79,6 +84,10 @@ static void put_rope(struct gguf_converter *c)
     vkmoe_gguf_put_own_f32(
         c, "rope.scaling.yarn_beta_slow", rope->beta_slow != 0.0f ? rope->beta_slow : 1.0f);
     vkmoe_gguf_put_own_bool(c, "rope.scaling.yarn_truncate", !rope->exact_range);
+    if (c->attention.temperature.scale != 0.0f && latent) {
+        vkmoe_gguf_put_own_f32(c, "attention.temperature_scale", c->attention.temperature.scale);
+        vkmoe_gguf_put_own_u32(c, "attention.temperature_length", rope->original_positions);
+    }
     if (latent)
         put_log_multiplier(c);
     else if (rope->attention_factor != 0.0f

@@ -78,6 +78,8 @@ static const struct architecture architectures[] = {
     { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
     { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
         BIT(LATENT) | BIT(LATENT_NORM), BEST_GROUPS, "deepseek_v2" },
+    { "mistral4", "mistral4", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
+        BIT(LATENT) | BIT(LATENT_NORM) },
     { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
         BIT(POST_ATTENTION_NORM), 0, "solar_open" },
     { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL, 0, HAS_INTERVAL },
@@ -394,6 +396,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .logits_divisor_key = granite ? "logit_scale" : NULL,
         .logits_scale_key = published ? published->logits_scale_key : NULL,
         .latent.is_latent = latent,
+        .rope_grows = latent,
         .embedding_root = { NULL, published && has_embedding_root(published) },
         .logits_cap_key = published ? published->logits_cap_key : NULL,
         .adjust = published ? published->adjust : NULL,
@@ -442,6 +445,20 @@ static const struct tensor *find_unread(const struct gguf_survey *s, const struc
     return found;
 }
 
+// Whether queries grow with their positions otherwise than by steps of the context that YaRN
+// stretches.
+static bool grows_otherwise(const struct gguf *own, struct settings *settings)
+{
+    const char *scaling = vkmoe_setting_string(settings, "rope.scaling.type", "");
+    const uint32_t trained =
+        vkmoe_setting_u32(settings, "rope.scaling.original_context_length", 0, 0, UINT32_MAX);
+    const uint32_t step =
+        vkmoe_setting_u32(settings, "attention.temperature_length", trained, 0, UINT32_MAX);
+    return own->whole.window != WINDOW_CHUNKS
+        && vkmoe_setting_number(settings, "attention.temperature_scale", 0.0) != 0.0
+        && (strcmp(scaling, "yarn") != 0 || step != trained);
+}
+
 // Why a model does not run whole; "": it does.
 static void find_obstacle(
     struct gguf *own, const struct architecture *architecture, struct settings *settings)
@@ -476,6 +493,9 @@ static void find_obstacle(
     else if (!own->whole.adjust && base_of_windows != base)
         snprintf(text, sizeof own->not_whole, "rope.freq_base_swa is %g, but rope.freq_base %g",
             base_of_windows, base);
+    else if (grows_otherwise(own, settings))
+        snprintf(text, sizeof own->not_whole,
+            "attention.temperature_scale is there without YaRN, or with other steps than its");
     else if (own->lacks_heads)
         snprintf(
             text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");

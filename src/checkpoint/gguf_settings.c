@@ -406,6 +406,9 @@ static struct value make_scaling(struct writer *w)
         if (value && !(value_is(value, VALUE_NUMBER) && value->number == keys[i].off))
             add(&scaling, keys[i].to, *value);
     }
+    const double queries = vkmoe_setting_number(settings, "attention.temperature_scale", 0.0);
+    if (yarn && queries != 0.0)
+        add(&scaling, "llama_4_scaling_beta", number(queries));
     const double grows = vkmoe_setting_number(settings, "rope.scaling.yarn_log_multiplier", 0.0);
     const bool latent = find(w, "attention.kv_lora_rank");
     // Of DeepSeek, a tenth of mscale_all_dim: scores grow, and what is rotated does not.
@@ -418,9 +421,11 @@ static struct value make_scaling(struct writer *w)
     }
     const double stretch = vkmoe_setting_number(settings, "rope.scaling.attn_factor", 1.0)
         * vkmoe_setting_number(settings, "rope.scaling.yarn_attn_factor", 1.0);
+    const double usual = 1.0 + 0.1 * log(MAX(factor, 1.0));
+    const bool undone = latent && grows == 0.0 && fabs(stretch * usual - 1.0) < 1e-6;
     if (stretch != 1.0 && yarn && !latent)
-        add(&scaling, "attention_factor", number(stretch * (1.0 + 0.1 * log(MAX(factor, 1.0)))));
-    else if (stretch != 1.0)
+        add(&scaling, "attention_factor", number(stretch * usual));
+    else if (stretch != 1.0 && !(yarn && undone))
         add(&scaling, "attn_factor", number(stretch)); // rope.c refuses it
     const struct value *truncate = find(w, "rope.scaling.yarn_truncate");
     if (truncate && yarn)

@@ -13,6 +13,8 @@
 #define COMMON_KEYS \
     "rope_type", "type", "rope_theta", "partial_rotary_factor", "mrope_section", "mrope_interleaved"
 
+#define GROWTH_KEY "llama_4_scaling_beta"
+
 struct scaling {
     const char *name;
     enum vkmoe_rope_scaling scaling;
@@ -71,12 +73,17 @@ static const struct scaling *find_scaling(struct settings *object, const char *p
     return &scalings[0];
 }
 
-// Whatever else is there changes the numbers in a way that is not known here.
-static void check_keys(struct settings *object, const struct scaling *scaling, const char *parent)
+// Whatever else is there changes the numbers in a way that is not known here. `grows`: it may have
+// what vkmoe_rope_growth() reads, beside a number that means nothing.
+static void check_keys(
+    struct settings *object, const struct scaling *scaling, bool grows, const char *parent)
 {
     VALUE_EACH(item, object->object)
     {
-        bool known = item->kind == VALUE_NULL;
+        bool known = item->kind == VALUE_NULL
+            || (grows && scaling->scaling == VKMOE_ROPE_SCALING_YARN
+                && (strcmp(item->name, GROWTH_KEY) == 0
+                    || strcmp(item->name, "max_position_embeddings") == 0));
         for (size_t i = 0; i < ARRAY_SIZE(scaling->keys) && scaling->keys[i]; i++)
             known = known || strcmp(item->name, scaling->keys[i]) == 0;
         char text[64];
@@ -110,6 +117,21 @@ double vkmoe_rope_score_scale(struct settings *settings, const struct vkmoe_rope
     const double once = grow(rope->factor, vkmoe_setting_number(&object, "mscale_all_dim", 0.0));
     settings->status = object.status;
     return once * once;
+}
+
+double vkmoe_rope_growth(struct settings *settings, double preset)
+{
+    const struct value *item = find_object(settings);
+    if (!item)
+        return preset;
+    struct settings object = *settings;
+    object.object = item;
+    const double growth = vkmoe_setting_number(&object, GROWTH_KEY, 0.0);
+    if (!(growth >= 0.0 && growth <= 1e6))
+        vkmoe_setting_fail(&object, VKMOE_ERROR_INVALID,
+            GROWTH_KEY " is %g, expected at least 0 and at most 1e6", growth);
+    settings->status = object.status;
+    return growth;
 }
 
 static void read_yarn(struct settings *object, struct vkmoe_rope *rope)
@@ -211,7 +233,7 @@ double vkmoe_rope_part(struct settings *settings, double preset)
 
 // What an object says. It starts from `out->kind` and `out->base`.
 static void read_object(struct settings *settings, const struct value *item, uint32_t max_positions,
-    struct vkmoe_rope *out)
+    bool grows, struct vkmoe_rope *out)
 {
     bool has_base = vkmoe_setting_find(settings, "rope_theta") != NULL;
     uint32_t original =
@@ -225,7 +247,7 @@ static void read_object(struct settings *settings, const struct value *item, uin
             (double)out->base, (double)base);
     out->base = base;
     const struct scaling *scaling = find_scaling(&object, item->name);
-    check_keys(&object, scaling, item->name);
+    check_keys(&object, scaling, grows, item->name);
     read_scaling(&object, scaling, max_positions, original, out);
     settings->status = object.status;
 }
@@ -253,11 +275,11 @@ static bool has_same_list(const struct value *a, const struct value *b, const ch
 }
 
 void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
-    uint32_t max_positions, struct vkmoe_rope *out)
+    uint32_t max_positions, bool grows, struct vkmoe_rope *out)
 {
     *out = *preset;
     out->base = read_above(settings, "rope_theta", preset->base, 1.0);
-    if (preset->scaling == VKMOE_ROPE_SCALING_YARN)
+    if (preset->scaling == VKMOE_ROPE_SCALING_YARN && preset->attention_factor == 0.0f)
         out->attention_factor = (float)grow(preset->factor, 1.0);
     const struct value *old = vkmoe_setting_object(settings, "rope_scaling");
     const struct value *new = vkmoe_setting_object(settings, "rope_parameters");
@@ -269,15 +291,15 @@ void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
         if (value_is(base, VALUE_NUMBER) && !vkmoe_setting_find(settings, "rope_theta"))
             out->base = (float)base->number;
         struct vkmoe_rope other = *out;
-        read_object(settings, old, max_positions, &other);
-        read_object(settings, new, max_positions, out);
+        read_object(settings, old, max_positions, grows, &other);
+        read_object(settings, new, max_positions, grows, out);
         if (!is_same(&other, out) || !has_same_list(old, new, "short_factor")
             || !has_same_list(old, new, "long_factor"))
             vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
                 "rope_scaling and rope_parameters say different things");
         return;
     }
-    read_object(settings, new ? new : old, max_positions, out);
+    read_object(settings, new ? new : old, max_positions, grows, out);
 }
 
 // ------------------------------------------------------------------------- of some families
@@ -302,7 +324,7 @@ bool vkmoe_rope_read_alpha(struct settings *settings, const struct vkmoe_rope *p
     *out = *preset;
     const double size = head_size, alpha = read_above(&object, "alpha", 0.0, 0.0);
     const double theta = read_above(&object, "rope_theta", base, 1.0);
-    check_keys(&object, &fixed, item->name);
+    check_keys(&object, &fixed, false, item->name);
     out->base = (float)(theta * pow(alpha, size / (size - 2.0)));
     if (head_size <= 2 || !(out->base > 1.0f) || !isfinite(out->base))
         vkmoe_setting_fail(&object, VKMOE_ERROR_INVALID,

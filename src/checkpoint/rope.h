@@ -8,8 +8,13 @@
 // `preset` is what the family's config class has when the config says nothing; with a
 // rope_scaling or rope_parameters there, only its kind and base remain. UNSUPPORTED, in
 // the config's status, for a scaling that vkmoe has not and for settings it does not know.
+// `grows`: YaRN may have what vkmoe_rope_growth() reads.
 void vkmoe_rope_read(struct settings *settings, const struct vkmoe_rope *preset,
-    uint32_t max_positions, struct vkmoe_rope *out);
+    uint32_t max_positions, bool grows, struct vkmoe_rope *out);
+
+// How queries grow with their positions (Mistral's llama_4_scaling_beta); 0: they do not. `preset`
+// where there is no scaling.
+double vkmoe_rope_growth(struct settings *settings, double preset);
 
 // Which part of a head is turned, as partial_rotary_factor says in any of its places; `preset`
 // without it. Preset 0: all of it, and nothing else is supported.

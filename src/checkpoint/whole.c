@@ -101,9 +101,37 @@ static void read_latent_rope(
     const uint32_t turned = params->head_size - params->latent.rank;
     if (!vkmoe_setting_bool(settings, "rope_interleave", true))
         params->rope.kind = VKMOE_ROPE_HALF;
-    if (settings->status == VKMOE_OK)
-        params->scale = (float)(vkmoe_rope_score_scale(settings, &params->rope)
-            / sqrt(params->latent.key_size + turned));
+    if (settings->status != VKMOE_OK)
+        return;
+    const double growth =
+        source->whole->latent.plain_scores ? 1.0 : vkmoe_rope_score_scale(settings, &params->rope);
+    params->scale = (float)(growth / sqrt(params->latent.key_size + turned));
+}
+
+// RoPE turns what its size says, and a factor may say the same.
+static void check_latent_part(
+    const struct whole_source *source, const struct vkmoe_attention_params *params)
+{
+    struct settings *settings = source->settings;
+    const uint32_t turned = params->head_size - params->latent.rank;
+    const uint32_t all = params->latent.key_size + turned;
+    const double part = vkmoe_rope_part(settings, (double)turned / all);
+    if (fabs(part * all - turned) > 1e-3)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "partial_rotary_factor is %g, but qk_rope_head_dim %u of %u", part, turned, all);
+}
+
+// How queries grow with their positions.
+static void read_growth(const struct whole_source *source, struct vkmoe_attention_params *params)
+{
+    const struct whole *whole = source->whole;
+    const double growth =
+        whole->rope_grows ? vkmoe_rope_growth(source->settings, whole->rope_growth) : 0.0;
+    if (growth == 0.0)
+        return;
+    params->temperature.scale = (float)growth;
+    params->temperature.floor = params->rope.original_positions;
+    params->temperature_before = true;
 }
 
 static void read_experts(const struct whole_source *source, struct vkmoe_attention_params *params)
@@ -169,8 +197,14 @@ static void read_rope(const struct whole_source *source, struct vkmoe_attention_
     struct settings *settings = source->settings;
     if (!whole->rope_alpha
         || !vkmoe_rope_read_alpha(settings, &whole->rope, params->head_size, &params->rope))
-        vkmoe_rope_read(settings, &whole->rope, read_max_positions(source), &params->rope);
+        vkmoe_rope_read(
+            settings, &whole->rope, read_max_positions(source), whole->rope_grows, &params->rope);
+    read_growth(source, params);
     params->long_rope.attention_factor = vkmoe_rope_read_long_factor(settings, &params->rope);
+    if (whole->latent.says_part) {
+        check_latent_part(source, params);
+        return;
+    }
     const double part = vkmoe_rope_part(settings, whole->rope_part);
     uint32_t size = (uint32_t)(params->head_size * part);
     if (whole->rope_size_key)

@@ -62,6 +62,8 @@ struct latent_rule {
     bool is_latent;
     uint32_t rank, query_rank, key_size, rope_size, value_size; // presets
     double norm_epsilon;                                        // of its own norms; 0: the model's
+    bool plain_scores; // which YaRN's mscale_all_dim leaves alone
+    bool says_part;    // partial_rotary_factor is what RoPE turns of a key
 };
 
 enum window_rule {
@@ -104,6 +106,8 @@ struct whole {
     double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
     const char *rope_size_key; // elements of a head, instead of that factor; NULL: none
     bool rope_alpha;           // its dynamic scaling may have an alpha
+    bool rope_grows;           // YaRN may say that queries grow with their positions
+    double rope_growth;        // how much, without a scaling
     bool norm_after_rope;      // see vkmoe_attention_params
     struct setting bias;       // of the projections; no key: fixed
     struct setting head_bias;  // likewise

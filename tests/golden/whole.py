@@ -157,6 +157,13 @@ MODELS = {
             "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32,
             "beta_slow": 1, "mscale": 0.707, "mscale_all_dim": 0.707,
             "original_max_position_embeddings": 64}}),
+    # Queries that grow within the text.
+    "mistral4": ("Mistral4", "ForCausalLM", {
+        **ENDS, **LATENT, "q_lora_rank": 12, "n_group": 2, "topk_group": 1,
+        "routed_scaling_factor": 1.5, "rope_parameters": {
+            "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32,
+            "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.5,
+            "original_max_position_embeddings": 7}}),
     "ernie4_5_moe": ("Ernie4_5_Moe", "ForCausalLM", {
         **ENDS, **HEADS, "intermediate_size": 12, "moe_intermediate_size": 8,
         "num_hidden_layers": 2, "moe_num_experts": 4, "moe_k": 2, "moe_num_shared_experts": 1,

@@ -30,6 +30,15 @@
 #define HEADS(heads_, kv_heads_, head_size_) \
     .heads = { "num_attention_heads", heads_ }, .kv_heads = { "num_key_value_heads", kv_heads_ }, \
     .head_size = { "head_dim", head_size_ }
+#define YARN_ROPE(kind_, base_, factor_, positions, ...) \
+    .rope = { .kind = VKMOE_ROPE_##kind_, \
+        .base = base_, \
+        .scaling = VKMOE_ROPE_SCALING_YARN, \
+        .factor = factor_, \
+        .original_positions = positions, \
+        .beta_fast = 32.0f, \
+        .beta_slow = 1.0f, \
+        __VA_ARGS__ }
 #define TEXT(vocabulary_, max_positions_, end_token_, epsilon) \
     .vocabulary = vocabulary_, .max_positions = max_positions_, .end_token = end_token_, \
     .norm_epsilon = epsilon

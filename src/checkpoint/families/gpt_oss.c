@@ -15,14 +15,7 @@ static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
 }
 
 WHOLE(whole, HEADS(64, 8, 64), TEXT(201088, 131072, -1, 1e-5),
-    .rope = { .kind = VKMOE_ROPE_HALF,
-        .base = 150000.0f,
-        .scaling = VKMOE_ROPE_SCALING_YARN,
-        .factor = 32.0f,
-        .original_positions = 4096,
-        .beta_fast = 32.0f,
-        .beta_slow = 1.0f,
-        .exact_range = true },
+    YARN_ROPE(HALF, 150000.0f, 32.0f, 4096, .exact_range = true),
     .bias = { "attention_bias", true }, .window = WINDOW_ALTERNATE, .window_preset = 128,
     .names = { { PROJECTIONS("self_attn"), BIASES("self_attn"), .sinks = "self_attn.sinks" } },
     ENDS);

@@ -57,7 +57,7 @@ static void adjust(const struct whole_source *source, struct vkmoe_block block,
     settings.object = &one;
     const uint32_t positions = vkmoe_setting_u32(
         source->settings, "max_position_embeddings|context_length", 131072, 1, INT32_MAX);
-    vkmoe_rope_read(&settings, &preset, positions, &params->rope);
+    vkmoe_rope_read(&settings, &preset, positions, false, &params->rope);
     vkmoe_rope_part(&settings, 0.0);
     if (settings.status == VKMOE_OK && params->rope.scaling == VKMOE_ROPE_SCALING_LONGROPE)
         vkmoe_setting_fail(
