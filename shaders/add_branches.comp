@@ -9,7 +9,10 @@ layout(local_size_x_id = 0) in;
 
 float gate(uint at)
 {
-    return sigmoid(load_f32(pc.gates, at));
+    const float x = load_f32(pc.gates, at);
+    if (BRANCHES_SOFTPLUS != 0)
+        return max(x, 0.0) + log(1.0 + exp(-abs(x)));
+    return sigmoid(x);
 }
 
 void main()

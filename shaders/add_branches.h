@@ -8,8 +8,9 @@
 
 SPEC(0, BRANCHES_LANES, 64)
 SPEC(1, BRANCHES_HEAD_SIZE, 64)
-SPEC(2, BRANCHES_ALONE, 0) // there is but one: `selected`
-SPEC(3, BRANCHES_WIDE, 0)  // then each element has a gate, not each head
+SPEC(2, BRANCHES_ALONE, 0)    // there is but one: `selected`
+SPEC(3, BRANCHES_WIDE, 0)     // then each element has a gate, not each head
+SPEC(4, BRANCHES_SOFTPLUS, 0) // then gates are log(1 + e^x), not the sigmoid
 
 #define BRANCHES 3
 

@@ -487,12 +487,13 @@ struct vkmoe_attention_params {
     //
     //     y = (a sigmoid(x gate.matrixt)) Wot
     //
+    // or, with gate_softplus, by ln(1 + e^z), z being what the sigmoid would be of (Laguna).
     // Only with one attention expert, and not with latent or nsa.
     struct {
         struct vkmoe_view matrix; // [heads][hidden]; no data: there is no gate
         bool wide;                // [heads * head_size][hidden]: a gate for each element
     } gate;
-    bool temperature_before;
+    bool temperature_before, gate_softplus;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread

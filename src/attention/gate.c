@@ -69,6 +69,7 @@ enum vkmoe_status vkmoe_gate_record(const struct attention_pass *pass)
             [BRANCHES_HEAD_SIZE] = a->params.head_size,
             [BRANCHES_ALONE] = 1,
             [BRANCHES_WIDE] = a->params.gate.wide,
+            [BRANCHES_SOFTPLUS] = a->params.gate_softplus,
         },
         .push = &push,
         .groups = push.rows,

@@ -12,7 +12,7 @@ struct branches_case {
     uint32_t rows, heads, head_size;
     uint32_t gap; // columns between two rows of the result
     double gain;  // of the gates; 0: 1
-    bool alone, wide;
+    bool alone, wide, softplus;
 };
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
@@ -33,6 +33,8 @@ static const struct branches_case cases[] = {
         .alone = true},
     CASE("gate-wide", BOTH, .everywhere = true), SHAPE(7, 3, 33), .gap = 5, .alone = true,
         .wide = true, .gain = 20.0},
+    CASE("gate-softplus", BOTH, .everywhere = true), SHAPE(9, 4, 33), .gap = 5, .alone = true,
+        .softplus = true, .gain = 20.0},
 };
 // clang-format on
 
@@ -73,7 +75,8 @@ static void reference(struct kernel_io *io)
     for (uint32_t i = 0; i < c->rows * width; i++) {
         const size_t at = (size_t)i / width * stride + i % width;
         if (c->alone) {
-            sum[at] = selected[at] / (1.0 + exp(-gates[c->wide ? i : i / c->head_size]));
+            const double gate = gates[c->wide ? i : i / c->head_size];
+            sum[at] = selected[at] * (c->softplus ? log1p(exp(gate)) : 1.0 / (1.0 + exp(-gate)));
             continue;
         }
         const float *logits = gates + (size_t)i / c->head_size * BRANCHES;
@@ -98,6 +101,7 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         },
         .groups = c->rows,
     };
+    d->spec[BRANCHES_SOFTPLUS] = c->softplus;
 }
 
 static uint64_t bytes(const struct kernel_case *test)

@@ -34,6 +34,7 @@ const struct attention_case attention_cases[] = {
     {"gate-of-heads", GATE_OF_HEADS(40), .attention.value_clip = 1.0f, PATTERNS({.left = 9})},
     {"gate-of-heads-decode", GATE_OF_HEADS(3), .history = 30, .sequences = 3,
         .dtype = VKMOE_DTYPE_F16},
+    {"gate-softplus", GATE_OF_HEADS(20), .history = 9, .attention.gate_softplus = true},
     {"gate-of-switchhead", DENSE(20, 48, 33, 6, 2), .attention.output.experts = HEAD_EXPERTS(3, 2),
         .attention.value.experts = HEAD_EXPERTS(5, 1), .has = ATTENTION_GATE | ATTENTION_SLOW},
     {"gate-apart-fast", DENSE(70, 64, 32, 4, 2), HALF, FAST, .attention.gate.wide = true,

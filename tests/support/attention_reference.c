@@ -437,7 +437,7 @@ static void gate_heads(const struct reference_attention *a, const float *x, doub
         double logit = 0.0;
         for (uint32_t d = 0; d < a->hidden; d++)
             logit += a->gate[(size_t)(i / run) * a->hidden + d] * x[d];
-        heads[i] /= 1.0 + exp(-logit);
+        heads[i] *= a->gate_softplus ? log1p(exp(logit)) : 1.0 / (1.0 + exp(-logit));
     }
 }
 

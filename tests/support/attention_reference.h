@@ -81,7 +81,7 @@ struct reference_attention {
     bool temperature_before; // the query
     bool value_norm;
     double *gate; // [heads][hidden], or wide [heads * head_size][hidden]
-    bool gate_wide;
+    bool gate_wide, gate_softplus;
     // Then there are as many kv heads as heads, head_size is that of keys or values, whichever is
     // longer, and query, key, key_norm and output are as struct vkmoe_latent has them.
     struct reference_latent latent;

@@ -125,6 +125,7 @@ void reference_attention_from(
         .gate = reference_read_view(
             &p->gate.matrix, p->heads * (p->gate.wide ? p->head_size : 1), p->hidden),
         .gate_wide = p->gate.wide,
+        .gate_softplus = p->gate_softplus,
         .rope_divisors = reference_read_view(&p->rope_divisors, 1, attention_rope_size(p) / 2),
         .norm_after_rope = p->norm_after_rope,
         .long_divisors = reference_read_view(&p->long_rope.divisors, 1, attention_rope_size(p) / 2),
