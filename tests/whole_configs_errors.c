@@ -315,6 +315,32 @@ const struct golden_case mistral4_cases[] = {
 };
 const uint32_t mistral4_case_count = sizeof mistral4_cases / sizeof mistral4_cases[0];
 
+#define VOCABULARY "\"vocab_size\""
+const struct golden_case laguna_cases[] = {
+    { "as-it-is", VOCABULARY, VOCABULARY, .text = NULL },
+    { "gating-true", VOCABULARY, "\"gating\": true, " VOCABULARY, .text = NULL },
+    { "gating-of-heads", VOCABULARY, "\"gating\": \"per-head\", " VOCABULARY, .text = NULL },
+    { "gating-of-elements", VOCABULARY, "\"gating\": \"per-element\", " VOCABULARY, ATTENTION,
+        INVALID, "self_attn.g_proj.weight has the shape" },
+    { "gating-false", VOCABULARY, "\"gating\": false, " VOCABULARY, ATTENTION, UNSUPPORTED,
+        "gating is \"false\"" },
+    { "part-beside", VOCABULARY, "\"partial_rotary_factor\": 0.25, " VOCABULARY, .text = NULL },
+    { "part-odd", "\"partial_rotary_factor\": 0.5", "\"partial_rotary_factor\": 0.4", ATTENTION,
+        INVALID, "3 elements of each head are turned" },
+    { "part-whole", "\"partial_rotary_factor\": 0.5,", "", .text = NULL },
+    { "heads-of-no-list", "\"num_attention_heads_per_layer\"", "\"x\"", ATTENTION, INVALID,
+        "self_attn.q_proj.weight has the shape" },
+    { "heads-not-shared", "    6,", "    5,", ATTENTION, INVALID,
+        "num_attention_heads_per_layer has for block 1 something else than a multiple of 2" },
+    { "heads-huge", "    6,", "    2251799813685248,", ATTENTION, INVALID,
+        "for block 1 something else than a multiple of 2 up to 8192" },
+    { "heads-none", "    6,", "    0,", ATTENTION, INVALID, "num_attention_heads_per_layer has" },
+    { "heads-for-fewer", "    6,", "", ATTENTION, INVALID, "num_attention_heads_per_layer" },
+    { "kind-missing", FULL, "\"full_attention\": null, \"sliding_attention\": {", ATTENTION,
+        UNSUPPORTED, "rope_parameters has nothing for full_attention" },
+};
+const uint32_t laguna_case_count = sizeof laguna_cases / sizeof laguna_cases[0];
+
 const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];
 
 const struct golden_case cohere_cases[] = {

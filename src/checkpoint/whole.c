@@ -191,6 +191,17 @@ static void check_expected(const struct whole_source *source)
     vkmoe_setting_expect_all(source->settings, whole->expect, ARRAY_SIZE(whole->expect));
 }
 
+void vkmoe_whole_turn(
+    struct settings *settings, uint32_t size, struct vkmoe_attention_params *params)
+{
+    if (size == params->head_size)
+        return;
+    params->rope.size = size;
+    if (size % 2 || size == 0)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "%u elements of each head are turned, expected an even number", size);
+}
+
 static void read_rope(const struct whole_source *source, struct vkmoe_attention_params *params)
 {
     const struct whole *whole = source->whole;
@@ -209,12 +220,7 @@ static void read_rope(const struct whole_source *source, struct vkmoe_attention_
     uint32_t size = (uint32_t)(params->head_size * part);
     if (whole->rope_size_key)
         size = vkmoe_setting_u32(settings, whole->rope_size_key, size, 2, params->head_size);
-    if (size == params->head_size)
-        return;
-    params->rope.size = size;
-    if (size % 2 || size == 0)
-        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
-            "%u elements of each head are turned, expected an even number", size);
+    vkmoe_whole_turn(settings, size, params);
 }
 
 static bool has_head_norms(const struct whole_source *source)

@@ -83,6 +83,7 @@ struct traits {
     bool head_norms;       // of queries and keys
     bool unit_norms;       // the same without weights
     bool keys_are_values;  // before both have norms
+    bool gate_of_heads;    // not of each of their elements
     bool plain_rope;       // of a block where the model's divisors do not count
     uint32_t turned_pairs; // of heads, the others stand; 0: all, or as divisors say
 };
@@ -153,6 +154,10 @@ enum place vkmoe_whole_place(struct vkmoe_block block);
 // Everything in the parameters of a block's attention but views and patterns.
 void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_block block,
     struct vkmoe_attention_params *params, struct traits *traits);
+
+// That RoPE turns `size` elements of a head.
+void vkmoe_whole_turn(
+    struct settings *settings, uint32_t size, struct vkmoe_attention_params *params);
 
 // The epsilon of the final norm, and of others that have no other.
 float vkmoe_whole_read_epsilon(const struct whole_source *source);

@@ -86,8 +86,9 @@ static void view_projections(struct builder *b)
     view_experts(b, b->names->output, p->hidden, width, output);
     p->query.matrices = query;
     p->output.matrices = output;
-    p->gate.wide = b->names->gate;
-    p->gate.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->gate, width, p->hidden);
+    p->gate.wide = b->names->gate && !b->traits.gate_of_heads;
+    p->gate.matrix =
+        vkmoe_lookup_matrix(&b->lookup, b->names->gate, p->gate.wide ? width : p->heads, p->hidden);
     if (b->names->key_value) {
         p->key.matrix =
             vkmoe_lookup_matrix(&b->lookup, b->names->key_value, 2 * kv_width, p->hidden);

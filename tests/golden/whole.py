@@ -164,6 +164,20 @@ MODELS = {
             "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 32,
             "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.5,
             "original_max_position_embeddings": 7}}),
+    # Blocks differ in heads and RoPE, the gate's logits have a cap that is felt.
+    "laguna": ("Laguna", "ForCausalLM", {
+        **ENDS, **HEADS, "head_dim": 8, "intermediate_size": 12, "moe_intermediate_size": 8,
+        "shared_expert_intermediate_size": 12, "num_hidden_layers": 3, "num_experts": 4,
+        "num_experts_per_tok": 2, "num_attention_heads_per_layer": [4, 6, 4],
+        "moe_routed_scaling_factor": 1.5, "moe_router_logit_softcapping": 2.0,
+        "sliding_window": 6, "max_position_embeddings": 256,
+        "mlp_layer_types": ["dense", "sparse", "sparse"],
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            "full_attention": {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0,
+                               "original_max_position_embeddings": 64, "beta_fast": 32,
+                               "beta_slow": 1, "partial_rotary_factor": 0.5}}}),
     "ernie4_5_moe": ("Ernie4_5_Moe", "ForCausalLM", {
         **ENDS, **HEADS, "intermediate_size": 12, "moe_intermediate_size": 8,
         "num_hidden_layers": 2, "moe_num_experts": 4, "moe_k": 2, "moe_num_shared_experts": 1,

@@ -61,6 +61,12 @@
     .shared_gate = parent ".gate_proj.weight", .shared_up = parent ".up_proj.weight", \
     .shared_down = parent ".down_proj.weight"
 
+// Of two parents whichever is there.
+#define EITHER(a, b, name) a name "|" b name
+#define SHARED_OF_EITHER(a, b) \
+    .shared_gate = EITHER(a, b, ".gate_proj.weight"), \
+    .shared_up = EITHER(a, b, ".up_proj.weight"), .shared_down = EITHER(a, b, ".down_proj.weight")
+
 // Stacked and fused as published: so and so called.
 #define STACKED_GATE_UP_DOWN(parent) .gate_up = parent ".gate_up_proj", .down = parent ".down_proj"
 #define STACKED_INPUT_OUTPUT(parent) \
