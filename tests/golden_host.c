@@ -15,12 +15,13 @@
 
 #define LOGITS_TOLERANCE 2e-5 // transformers computes in f32
 
-// free() its data in any case.
+// Of a golden model, or in the folder that `name` is. free() its data in any case.
 static bool read_npy(
     const char *name, const char *file, enum vkmoe_npy_dtype dtype, struct vkmoe_npy *npy)
 {
     char path[1024];
-    snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s/%s.npy", name, file);
+    snprintf(
+        path, sizeof path, "%s%s/%s.npy", name[0] == '/' ? "" : VKMOE_TEST_GOLDEN "/", name, file);
     const bool ok = vkmoe_npy_read(path, NULL, npy) == VKMOE_OK && npy->dtype == dtype;
     if (!ok)
         tap_note("%s is not what is expected", path);
@@ -123,6 +124,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         TAP_TEST(&tap, names[i], check(names[i], NULL));
     TAP_TEST(&tap, "mellum-gguf", check("mellum", "mellum-f32/model.gguf"));
+    TAP_TEST(&tap, "laguna-gguf", check(VKMOE_TEST_GGUF "/laguna-f32", "laguna-f32/model.gguf"));
+    TAP_TEST(
+        &tap, "mistral4-gguf", check(VKMOE_TEST_GGUF "/mistral4-f32", "mistral4-f32/model.gguf"));
     TAP_TEST(&tap, "cohere2_moe-gguf", check_converted("cohere2_moe", true));
     TAP_TEST(&tap, "cohere2_moe-rms-gguf", check_converted("cohere2_moe-rms", false));
     return tap_end(&tap);

@@ -89,6 +89,8 @@ static const struct architecture architectures[] = {
         NEEDS_NORMS | BIT(EXPERTS_NORM) | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM)
             | BIT(POST_NORM) | BIT(CORRECTION_BIAS) },
     { "cohere2moe", "cohere2_moe", PAIRS, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
+    { "laguna", "laguna", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
+        NEEDS_NORMS | BIT(HEAD_GATE) },
     { "exaone-moe", "exaone_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
     { "hy_v3", "hy_v3", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS, BARE_BIAS },
     { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },

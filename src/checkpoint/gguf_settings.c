@@ -295,6 +295,28 @@ static void add_gemma4(struct writer *w)
     add(w, "rope_parameters", object(kinds, 2));
 }
 
+// Laguna's blocks differ in heads, each of which has a gate, or each of its elements.
+static void add_laguna(struct writer *w)
+{
+    struct value *heads = find(w, "attention.head_count");
+    const struct tensor *gate = w->own->survey.there[GGUF_HEAD_GATE];
+    double most = value_is(heads, VALUE_NUMBER) ? heads->number : 0.0;
+    if (!is_named(w, "laguna"))
+        return;
+    if (value_is(heads, VALUE_LIST) && heads->count > 0) {
+        VALUE_EACH(item, heads)
+        {
+            most = item->kind == VALUE_NUMBER ? MAX(most, item->number) : most;
+        }
+        add(w, "num_attention_heads_per_layer", *heads);
+        heads = find(w, "attention.head_count");
+        *heads = heads->items[0];
+        heads->name = "attention.head_count";
+    }
+    if (gate)
+        add(w, "gating", text((double)gate->shape[0] > most ? "per-element" : "per-head"));
+}
+
 // Windows, and which blocks have them: all but every n-th, or as a list has it.
 static void add_windows(struct writer *w)
 {
@@ -307,8 +329,8 @@ static void add_windows(struct writer *w)
         return;
     if (!chunks) // whose length is the same in all files, whatever they say
         add(w, "sliding_window", number(window));
-    const bool cohere = is_named(w, "cohere2moe");     // of a period the first one is without
-    if (!pattern && !cohere && !is_named(w, "mellum")) // whose files leave out a period of 4
+    const bool first = is_named(w, "cohere2moe") || is_named(w, "laguna"); // without, not the last
+    if (!pattern && !first && !is_named(w, "mellum")) // whose files leave out a period of 4
         return;
     const uint32_t period = listed
         ? 0
@@ -322,7 +344,7 @@ static void add_windows(struct writer *w)
     struct value *types = take_values(w, blocks);
     for (uint32_t b = 0; b < blocks; b++) {
         const bool sliding = listed ? pattern->items[b].number != 0.0
-            : cohere                ? b % period != 0
+            : first                 ? b % period > 0
                                     : b % period < period - 1;
         types[b] = text(!sliding ? "full_attention"
                 : chunks         ? "chunked_attention"
@@ -433,22 +455,35 @@ static struct value make_scaling(struct writer *w)
     return object(items, scaling.count);
 }
 
-// Of Mellum only blocks without a window have the scaling; the others have a base of their own.
-// What a file itself calls rope_scaling is none of it.
-static void add_mellum(struct writer *w, const struct value *scaling)
+// What is turned of the heads of a kind of blocks, of so many elements.
+static struct value part_of(struct writer *w, const char *key, uint32_t head)
+{
+    const uint32_t turned = vkmoe_setting_u32(&w->settings, key, head, 1, MAX_WIDTH);
+    struct value part = number(head ? (double)turned / head : 1.0);
+    part.name = "partial_rotary_factor";
+    return part;
+}
+
+// Of Mellum and Laguna only blocks without a window have the scaling; the others have a base of
+// their own, and Laguna's turn parts of heads. What a file itself calls rope_scaling is none of it.
+static void add_kinds(struct writer *w, const struct value *scaling)
 {
     const struct value *bases[] = { find(w, "rope.freq_base"), find(w, "rope.freq_base_swa") };
+    const bool parts = is_named(w, "laguna");
     const uint32_t count = scaling->count;
-    struct value *full = take_values(w, count + 1), *sliding = take_values(w, 1);
+    const uint32_t head = vkmoe_setting_u32(&w->settings, "attention.key_length", 0, 0, MAX_WIDTH);
+    struct value *full = take_values(w, count + 2), *sliding = take_values(w, 2);
     struct value *kinds = take_values(w, 2);
     for (uint32_t i = 0; i < count; i++)
         full[i] = scaling->items[i];
     full[count] = bases[0] ? *bases[0] : number(1e4);
     sliding[0] = bases[1] ? *bases[1] : full[count];
     full[count].name = sliding[0].name = "rope_theta";
-    kinds[0] = object(full, count + 1);
+    full[count + 1] = part_of(w, "rope.dimension_count", head);
+    sliding[1] = part_of(w, "rope.dimension_count_swa", head);
+    kinds[0] = object(full, count + 1 + parts);
     kinds[0].name = "full_attention";
-    kinds[1] = object(sliding, 1);
+    kinds[1] = object(sliding, 1 + parts);
     kinds[1].name = "sliding_attention";
     add(w, "rope_parameters", object(kinds, 2));
 }
@@ -457,8 +492,8 @@ static void add_rope(struct writer *w)
 {
     const struct value *base = find(w, "rope.freq_base");
     const struct value scaling = make_scaling(w);
-    if (is_named(w, "mellum")) {
-        add_mellum(w, &scaling);
+    if (is_named(w, "mellum") || is_named(w, "laguna")) {
+        add_kinds(w, &scaling);
         return;
     }
     if (base)
@@ -502,6 +537,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_windows(&w);
     add_llama4(&w);
     add_gemma4(&w);
+    add_laguna(&w);
     add_latent(&w);
     add_rope(&w);
     *root = w.root;

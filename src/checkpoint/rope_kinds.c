@@ -55,7 +55,7 @@ void vkmoe_rope_read_kinds(const struct whole_source *source, struct vkmoe_block
         source->settings, "max_position_embeddings|context_length", 131072, 1, INT32_MAX);
     vkmoe_rope_read(&settings, &kind->preset, positions, false, &params->rope);
     const double part = vkmoe_rope_part(&settings, all && kind->part != 0.0 ? 1.0 : kind->part);
-    if (source->whole->rope.size)
+    if (source->whole->rope.size && kind->part == 0.0)
         vkmoe_setting_fail(source->settings, VKMOE_ERROR_UNSUPPORTED,
             "only %u elements of each head have RoPE", source->whole->rope.size);
     vkmoe_whole_turn(&settings, (uint32_t)(params->head_size * part), params);

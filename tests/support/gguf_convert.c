@@ -39,6 +39,7 @@ static const struct architecture {
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
     { "deepseek_v2", "deepseek2", .name_only = true },
     { "mistral4", "mistral4", .name_only = true },
+    { "laguna", "laguna", .name_only = true },
     { "gemma4", "gemma4", .name_only = true }, // gguf_gemma4.c
     { "exaone_moe", "exaone-moe", .name_only = true },
     { "hy_v3", "hy_v3", .name_only = true },
