@@ -20,6 +20,8 @@ static const struct {
     { "pipelineExecutableInfo", HOST_EXECUTABLE },
     { "cooperativeMatrix", HOST_MATRIX },
     { "shaderIntegerDotProduct", HOST_INTEGER_DOT },
+    { "cooperativeMatrixFlexibleDimensions", HOST_FLEXIBLE },
+    { "cooperativeMatrixWorkgroupScope", HOST_MATRIX_GROUPS },
 };
 
 static struct record record;
@@ -108,6 +110,10 @@ static VKAPI_ATTR void VKAPI_CALL get_features(
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR) {
             VkPhysicalDeviceCooperativeMatrixFeaturesKHR *matrix = (void *)s;
             matrix->cooperativeMatrix &= !(lacking & HOST_MATRIX);
+        } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV) {
+            VkPhysicalDeviceCooperativeMatrix2FeaturesNV *matrix = (void *)s;
+            matrix->cooperativeMatrixFlexibleDimensions &= !(lacking & HOST_FLEXIBLE);
+            matrix->cooperativeMatrixWorkgroupScope &= !(lacking & HOST_MATRIX_GROUPS);
         }
     }
 }
@@ -178,6 +184,10 @@ static bool uses(const vkmoe_device *device, uint32_t enabled, const vkmoe_devic
     CHECK(info->cooperative_matrix == !!(enabled & HOST_MATRIX));
     CHECK((device->matrix_units.m > 0) == (own->matrix_units.m > 0 && !(matrix & ~enabled)));
     CHECK(!(device->needs & NEED_ANY_MATRIX) == !device->matrix_units.m);
+    const uint32_t flexible = matrix | HOST_FLEXIBLE | HOST_MAINTENANCE4
+        | (own->flexible.parts == 1 ? HOST_MATRIX_GROUPS : 0);
+    CHECK((device->flexible.lanes > 0) == (own->flexible.lanes > 0 && !(flexible & ~enabled)));
+    CHECK(!(device->needs & NEED_flexible_matrix) == !device->flexible.lanes);
     CHECK(!info->matrix_m || info->matrix_m == device->matrix_units.m);
     CHECK(!!(device->needs & NEED_int64) == !!(enabled & HOST_INT64));
     CHECK(!(device->needs & NEED_subgroup) == !info->subgroup_arithmetic);

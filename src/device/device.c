@@ -62,6 +62,7 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
     device->fixed_subgroup_size = p->min_subgroup_size != p->max_subgroup_size;
     device->mixed_dot = p->mixed_dot;
     device->matrix_units = p->matrix_units;
+    device->flexible = p->flexible;
     device->gpu.info.subgroup_size = device->subgroup_size;
     device->gpu.info.subgroup_arithmetic = p->subgroup_arithmetic;
     device->needs = (p->info.int64 ? NEED_int64 : 0) | (device->is_cpu ? 0 : NEED_gpu)
@@ -71,7 +72,8 @@ void vkmoe_device_describe(vkmoe_device *device, const struct physical *p)
         | (p->subgroup_shuffle && p->full_subgroups && device->least_subgroup_size >= 8
                 ? NEED_shuffle
                 : 0)
-        | (p->integer_dot ? NEED_integer_dot : 0) | matrix_needs(&p->matrix_units);
+        | (p->integer_dot ? NEED_integer_dot : 0) | matrix_needs(&p->matrix_units)
+        | (p->flexible.lanes ? NEED_flexible_matrix : 0);
 }
 
 static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t cache_size)
@@ -106,14 +108,21 @@ static enum vkmoe_status start(vkmoe_device *device, const void *cache, size_t c
 static enum vkmoe_status make_device(vkmoe_device *device, const struct physical *p)
 {
     const float priority = 1;
-    const bool has_matrices = p->matrix_units.m != 0;
+    const bool has_matrices = p->matrix_units.m != 0, has_flexible = p->flexible.lanes != 0;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .pipelineExecutableInfo = VK_TRUE,
     };
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV flexible = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
+        .pNext = p->executable_properties ? &executable : NULL,
+        .cooperativeMatrixWorkgroupScope = p->flexible.parts == 1,
+        .cooperativeMatrixFlexibleDimensions = VK_TRUE,
+        .cooperativeMatrixPerElementOperations = VK_TRUE,
+    };
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-        .pNext = p->executable_properties ? &executable : NULL,
+        .pNext = has_flexible ? &flexible : flexible.pNext,
         .cooperativeMatrix = VK_TRUE,
     };
     VkPhysicalDeviceVulkan13Features v13 = {
@@ -144,7 +153,7 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         .pNext = &v11,
         .features.shaderInt64 = p->info.int64,
     };
-    const char *extensions[3];
+    const char *extensions[4];
     uint32_t extension_count = 0;
     if (p->portability_subset) // who has it, insists on its being enabled
         extensions[extension_count++] = "VK_KHR_portability_subset";
@@ -152,6 +161,8 @@ static enum vkmoe_status make_device(vkmoe_device *device, const struct physical
         extensions[extension_count++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     if (has_matrices)
         extensions[extension_count++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+    if (has_flexible)
+        extensions[extension_count++] = VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = p->queue_family,

@@ -23,8 +23,11 @@ enum need {
     NEED_fast = 1 << 10,        // not the device's but the work's: VKMOE_PRECISION_FAST
     NEED_shuffle = 1 << 11,     // 8 neighbours can exchange values, and subgroups are all as large
     NEED_integer_dot = 1 << 12, // shaderIntegerDotProduct, of 4 signed bytes in an instruction
+    NEED_flexible_matrix = 1 << 13, // cooperative matrices of any size, beside those of some m x n
 };
-#define NEED_ANY_MATRIX (NEED_matrix_16x16 | NEED_matrix_8x16 | NEED_matrix_8x8 | NEED_matrix_8x8x8)
+#define NEED_ANY_MATRIX \
+    (NEED_matrix_16x16 | NEED_matrix_8x16 | NEED_matrix_8x8 | NEED_matrix_8x8x8 \
+        | NEED_flexible_matrix)
 
 struct memory;         // memory.h
 struct transfer;       // transfer.h
@@ -64,6 +67,7 @@ struct vkmoe_device {
     uint32_t least_subgroup_size; // of 8 lanes and more the least: for NEED_shuffle
     bool mixed_dot;               // NEED_integer_dot, and for bytes of which one's are signed
     struct matrix_units matrix_units;
+    struct flexible_matrices flexible;
     bool fixed_subgroup_size;         // it must be required explicitly (sizes vary)
     bool full_subgroups;              // computeFullSubgroups is enabled
     bool memory_budget;               // the driver has VK_EXT_memory_budget

@@ -69,7 +69,8 @@ static uint64_t make_key(const vkmoe_device *device)
     const struct vkmoe_device_info *info = &device->gpu.info;
     const uint32_t numbers[] = { info->vendor_id, info->device_id, info->driver_version,
         VKMOE_VERSION, device->needs, device->subgroup_size, device->quirks, device->matrix_units.m,
-        device->matrix_units.n, device->matrix_units.k, device->matrix_units.subgroup_size };
+        device->matrix_units.n, device->matrix_units.k, device->matrix_units.subgroup_size,
+        device->flexible.lanes, device->flexible.parts, device->flexible.token_rows };
     uint64_t hash = hash_bytes(HASH_START, numbers, sizeof numbers);
     hash = hash_bytes(hash, info->name, strlen(info->name));
     hash = hash_bytes(hash, info->driver, strlen(info->driver));

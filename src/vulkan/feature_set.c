@@ -52,6 +52,7 @@ static const struct {
     { TYPE(MAINTENANCE_4_FEATURES), AT(maintenance4), 1 },
     { TYPE(PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR), AT(pipelineExecutableInfo), 1 },
     { TYPE(COOPERATIVE_MATRIX_FEATURES_KHR), AT(cooperativeMatrix), 2 },
+    { TYPE(COOPERATIVE_MATRIX_2_FEATURES_NV), AT(cooperativeMatrixWorkgroupScope), 7 },
 #undef AT
 #undef TYPE
 };

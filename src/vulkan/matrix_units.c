@@ -10,10 +10,20 @@
 #define SHARED_MEMORY_SIZE (32 << 10)
 #define INVOCATIONS 256
 
+// What those of any size have in a workgroup, and steps of K: multiples of these.
+#define FLEXIBLE_ROWS 256
+#define FLEXIBLE_TOKENS 16
+#define FLEXIBLE_MOST_TOKENS 64
+#define FLEXIBLE_COLUMNS 16
+
 struct shape_source {
     PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get;
+    PFN_vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV get_flexible;
     VkPhysicalDevice handle;
 };
+
+#define FIND_FUNCTION(instance, name) \
+    ((PFN_##name)(void (*)(void))(instance)->get((instance)->handle, #name))
 
 // The driver reads the sType of each element that it fills.
 static VkResult enumerate_shapes(const void *user, uint32_t *count, void *list)
@@ -35,13 +45,18 @@ static const struct matrix_units known[] = {
     { 16, 16, 16, 0 }, // AMD, NVIDIA
 };
 
+// Whether products of such matrices are f16's, with sums in f32.
+#define HAS_TYPES(shape) \
+    ((shape)->AType == VK_COMPONENT_TYPE_FLOAT16_KHR \
+        && (shape)->BType == VK_COMPONENT_TYPE_FLOAT16_KHR \
+        && (shape)->CType == VK_COMPONENT_TYPE_FLOAT32_KHR \
+        && (shape)->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR \
+        && !(shape)->saturatingAccumulation)
+
 // 0 if no form has it.
 static uint32_t rank(const VkCooperativeMatrixPropertiesKHR *shape)
 {
-    if (shape->scope != VK_SCOPE_SUBGROUP_KHR || shape->AType != VK_COMPONENT_TYPE_FLOAT16_KHR
-        || shape->BType != VK_COMPONENT_TYPE_FLOAT16_KHR
-        || shape->CType != VK_COMPONENT_TYPE_FLOAT32_KHR
-        || shape->ResultType != VK_COMPONENT_TYPE_FLOAT32_KHR || shape->saturatingAccumulation)
+    if (shape->scope != VK_SCOPE_SUBGROUP_KHR || !HAS_TYPES(shape))
         return 0;
     for (uint32_t i = 0; i < ARRAY_SIZE(known); i++)
         if (shape->MSize == known[i].m && shape->NSize == known[i].n && shape->KSize == known[i].k)
@@ -65,14 +80,19 @@ bool vkmoe_matrix_units_enabled(const struct physical *p, const struct feature_s
         && set->computeFullSubgroups;
 }
 
+// That a form has.
+static uint32_t most_subgroups(const struct matrix_units *units)
+{
+    return units->m == 16 ? 4 : 16;
+}
+
 struct matrix_units vkmoe_matrix_units_probe(
     const struct instance *instance, const struct physical *p)
 {
     const struct matrix_units none = { 0 };
     const struct shape_source source = {
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(void (*)(void))instance->get(
-            instance->handle, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"),
-        p->handle,
+        .get = FIND_FUNCTION(instance, vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR),
+        .handle = p->handle,
     };
     VkCooperativeMatrixPropertiesKHR *list = NULL;
     uint32_t count = 0, best = 0;
@@ -95,9 +115,90 @@ struct matrix_units vkmoe_matrix_units_probe(
     units.subgroup_size = subgroup_size(p, &units);
     // Fewer lanes would have more to bring than the forms let them, and more make a larger
     // workgroup than was asked for.
-    const uint32_t subgroups = units.m == 16 ? 4 : 16; // the most that a form has
     const bool fits = units.subgroup_size * 2 >= units.m * units.n / 4
-        && units.subgroup_size * subgroups <= INVOCATIONS
+        && units.subgroup_size * most_subgroups(&units) <= INVOCATIONS
         && units.subgroup_size >= p->min_subgroup_size;
     return fits ? units : none;
+}
+
+// ------------------------------------------------------------------------- of any size
+
+bool vkmoe_flexible_matrices_enabled(const struct feature_set *set, uint32_t parts)
+{
+    return set->cooperativeMatrixFlexibleDimensions && set->cooperativeMatrixPerElementOperations
+        && set->maintenance4 && (parts != 1 || set->cooperativeMatrixWorkgroupScope);
+}
+
+static VkResult enumerate_flexible(const void *user, uint32_t *count, void *list)
+{
+    const struct shape_source *source = user;
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *sizes = list;
+    for (uint32_t i = 0; sizes && i < *count; i++)
+        sizes[i] = (VkCooperativeMatrixFlexibleDimensionsPropertiesNV){
+            .sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV,
+        };
+    return source->get_flexible(source->handle, count, sizes);
+}
+
+// What the form has of such sizes; zeros if it has none.
+static struct flexible_matrices suit(const struct physical *p,
+    const VkPhysicalDeviceCooperativeMatrix2PropertiesNV *limits,
+    const VkCooperativeMatrixFlexibleDimensionsPropertiesNV *sizes)
+{
+    const struct matrix_units *units = &p->matrix_units;
+    const bool of_workgroup = sizes->scope == VK_SCOPE_WORKGROUP_KHR;
+    const uint32_t parts = of_workgroup ? 1 : most_subgroups(units);
+    const uint32_t subgroups = parts * units->subgroup_size;
+    const uint32_t lanes = of_workgroup ? sizes->workgroupInvocations : subgroups;
+    const uint32_t rows = FLEXIBLE_ROWS / parts;
+    const uint32_t reserved =
+        of_workgroup ? limits->cooperativeMatrixWorkgroupScopeReservedSharedMemory : 0;
+    const bool is_scope = of_workgroup
+        ? lanes <= limits->cooperativeMatrixWorkgroupScopeMaxWorkgroupSize
+        : sizes->scope == VK_SCOPE_SUBGROUP_KHR;
+    const bool fits = is_scope && HAS_TYPES(sizes)
+        && (lanes == INVOCATIONS || lanes == INVOCATIONS / 2) && lanes % units->subgroup_size == 0
+        && rows <= limits->cooperativeMatrixFlexibleDimensionsMaxDimension
+        && p->limits.maxComputeSharedMemorySize >= SHARED_MEMORY_SIZE
+        && p->limits.maxComputeSharedMemorySize - SHARED_MEMORY_SIZE >= reserved;
+    const bool divides = fits && sizes->MGranularity && sizes->NGranularity && sizes->KGranularity
+        && rows % sizes->MGranularity == 0 && FLEXIBLE_TOKENS % sizes->NGranularity == 0
+        && FLEXIBLE_COLUMNS % sizes->KGranularity == 0;
+    // A software driver compiles large matrices for minutes.
+    const uint32_t token_rows = units->m == 16 ? FLEXIBLE_MOST_TOKENS : FLEXIBLE_TOKENS;
+    return divides && vkmoe_flexible_matrices_enabled(&p->features, parts)
+        ? (struct flexible_matrices){ lanes, parts, token_rows }
+        : (struct flexible_matrices){ 0 };
+}
+
+struct flexible_matrices vkmoe_flexible_matrices_probe(
+    const struct instance *instance, const struct physical *p)
+{
+    VkPhysicalDeviceCooperativeMatrix2PropertiesNV limits = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV,
+    };
+    VkPhysicalDeviceProperties2 properties = {
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+        .pNext = &limits,
+    };
+    const struct shape_source source = {
+        .get_flexible = FIND_FUNCTION(
+            instance, vkGetPhysicalDeviceCooperativeMatrixFlexibleDimensionsPropertiesNV),
+        .handle = p->handle,
+    };
+    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *list = NULL;
+    struct flexible_matrices best = { 0 };
+    uint32_t count = 0;
+    if (!source.get_flexible || !p->cooperative_matrix_2 || !p->matrix_units.m)
+        return best;
+    instance->vk.GetPhysicalDeviceProperties2(p->handle, &properties);
+    if (vkmoe_vk_enumerate(enumerate_flexible, &source, sizeof *list, (void **)&list, &count)
+        == VK_SUCCESS)
+        for (uint32_t i = 0; i < count; i++) { // those of workgroups are better
+            const struct flexible_matrices one = suit(p, &limits, &list[i]);
+            if (one.lanes && (!best.lanes || one.parts < best.parts))
+                best = one;
+        }
+    free(list);
+    return best;
 }

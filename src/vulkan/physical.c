@@ -25,6 +25,7 @@ struct features {
     VkPhysicalDeviceVulkan13Features v13;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative_matrix;
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV cooperative_matrix_2;
 };
 
 static enum vkmoe_device_type type_of(VkPhysicalDeviceType type)
@@ -64,6 +65,7 @@ static VkResult probe_extensions(const struct instance *instance, struct physica
         p->executable_properties |=
             !strcmp(name, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
         p->info.cooperative_matrix |= !strcmp(name, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+        p->cooperative_matrix_2 |= !strcmp(name, VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     }
     free(list);
     return result;
@@ -145,6 +147,9 @@ static void keep_enabled(struct physical *p, const struct feature_set *set)
     p->executable_properties = p->executable_properties && set->pipelineExecutableInfo;
     if (!p->info.cooperative_matrix || !vkmoe_matrix_units_enabled(p, set))
         p->matrix_units = (struct matrix_units){ 0 };
+    if (!p->matrix_units.m || !p->cooperative_matrix_2
+        || !vkmoe_flexible_matrices_enabled(set, p->flexible.parts))
+        p->flexible = (struct flexible_matrices){ 0 };
     describe_matrix_units(p);
 }
 
@@ -166,6 +171,8 @@ static const char *probe_features(const struct instance *instance, struct physic
         .executable.sType =
             VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
         .cooperative_matrix = { VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR },
+        .cooperative_matrix_2.sType =
+            VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV,
     };
     if (p->executable_properties) {
         f.executable.pNext = f.v13.pNext;
@@ -174,6 +181,10 @@ static const char *probe_features(const struct instance *instance, struct physic
     if (p->info.cooperative_matrix) {
         f.cooperative_matrix.pNext = f.v13.pNext;
         f.v13.pNext = &f.cooperative_matrix;
+    }
+    if (p->cooperative_matrix_2) {
+        f.cooperative_matrix_2.pNext = f.v13.pNext;
+        f.v13.pNext = &f.cooperative_matrix_2;
     }
     instance->vk.GetPhysicalDeviceFeatures2(p->handle, &f.base);
     vkmoe_features_read(&f.base, &p->features);
@@ -186,14 +197,16 @@ static const char *probe_features(const struct instance *instance, struct physic
 void vkmoe_physical_restrict(struct physical *p, const struct feature_set *features,
     const char *const *extensions, uint32_t extension_count)
 {
-    bool executable_properties = false, cooperative_matrix = false;
+    bool executable_properties = false, cooperative_matrix = false, cooperative_matrix_2 = false;
     for (uint32_t i = 0; i < extension_count; i++) {
         executable_properties |=
             !strcmp(extensions[i], VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
         cooperative_matrix |= !strcmp(extensions[i], VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+        cooperative_matrix_2 |= !strcmp(extensions[i], VK_NV_COOPERATIVE_MATRIX_2_EXTENSION_NAME);
     }
     p->executable_properties = p->executable_properties && executable_properties;
     p->info.cooperative_matrix = p->info.cooperative_matrix && cooperative_matrix;
+    p->cooperative_matrix_2 = p->cooperative_matrix_2 && cooperative_matrix_2;
     keep_enabled(p, features);
     refuse_varying_subgroups(p);
 }
@@ -274,6 +287,7 @@ void vkmoe_physical_probe(
     }
     refuse_varying_subgroups(out);
     out->matrix_units = vkmoe_matrix_units_probe(instance, out);
+    out->flexible = vkmoe_flexible_matrices_probe(instance, out);
     describe_matrix_units(out);
     info->subgroup_arithmetic = out->subgroup_arithmetic;
     info->subgroup_size = vkmoe_physical_subgroup_size(out);

@@ -12,6 +12,14 @@ struct matrix_units {
     uint32_t subgroup_size;
 };
 
+// Of such matrices of any size: workgroups of so many lanes, and so many parts of one that have
+// matrices of their own; 1: there is none but for all of it, more: subgroups have.
+struct flexible_matrices {
+    uint32_t lanes; // 0: none that kernels can use
+    uint32_t parts;
+    uint32_t token_rows; // that such a matrix has at most
+};
+
 struct physical {
     VkPhysicalDevice handle;
     struct vkmoe_device_info info;
@@ -36,8 +44,10 @@ struct physical {
     bool portability_subset;
     bool memory_budget; // VK_EXT_memory_budget, which asks the physical device alone
     bool executable_properties;
-    struct matrix_units matrix_units; // with all else that kernels need to use them
-    struct feature_set features;      // all that it offers, used or not
+    bool cooperative_matrix_2;         // VK_NV_cooperative_matrix2, of some of its features
+    struct matrix_units matrix_units;  // with all else that kernels need to use them
+    struct flexible_matrices flexible; // likewise; there are none without matrix units
+    struct feature_set features;       // all that it offers, used or not
 };
 
 // Switches off what is not among what is enabled on a device: `features`, and the extensions

@@ -27,6 +27,7 @@ static const char *const let_through[] = {
     VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
     "VK_KHR_cooperative_matrix",
     "VK_KHR_shader_bfloat16",
+    "VK_NV_cooperative_matrix2",
 };
 
 // The struct of a type in a chain.

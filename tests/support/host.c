@@ -66,11 +66,14 @@ static bool find_queue(struct host *host)
 
 #define MATRIX_EXTENSION "VK_KHR_cooperative_matrix"
 #define STRUCTURE_TYPE_MATRIX ((VkStructureType)1000506000)
+#define MATRIX_2_EXTENSION "VK_NV_cooperative_matrix2"
+#define STRUCTURE_TYPE_MATRIX_2 ((VkStructureType)1000593000)
+#define HOST_MATRIX_2 (HOST_FLEXIBLE | HOST_MATRIX_GROUPS)
 
 // Behind those of Vulkan's versions, the structs of extensions that are there, or enabled.
-static void link_extensions(struct host_features *f, bool executable, bool matrix)
+static void link_extensions(struct host_features *f, bool executable, bool matrix, bool matrix_2)
 {
-    f->matrix.pNext = NULL;
+    f->matrix.pNext = matrix_2 ? &f->matrix_2 : NULL;
     f->executable.pNext = matrix ? &f->matrix : NULL;
     f->v13.pNext = f->memory_model.pNext = executable ? &f->executable : f->executable.pNext;
 }
@@ -117,8 +120,13 @@ void host_features_init(struct host_features *f, bool single, uint32_t optional)
         .executable.pipelineExecutableInfo = !!(optional & HOST_EXECUTABLE),
         .matrix.sType = STRUCTURE_TYPE_MATRIX,
         .matrix.cooperativeMatrix = !!(optional & HOST_MATRIX),
+        .matrix_2.sType = STRUCTURE_TYPE_MATRIX_2,
+        .matrix_2.workgroup_scope = !!(optional & HOST_MATRIX_GROUPS),
+        .matrix_2.flexible_dimensions = !!(optional & HOST_FLEXIBLE),
+        .matrix_2.per_element_operations = !!(optional & HOST_FLEXIBLE),
     };
-    link_extensions(f, optional & HOST_EXECUTABLE, optional & HOST_MATRIX);
+    link_extensions(
+        f, optional & HOST_EXECUTABLE, optional & HOST_MATRIX, optional & HOST_MATRIX_2);
 }
 
 // Of the optional features those that the device has.
@@ -126,7 +134,7 @@ static uint32_t find_optional(struct host *host)
 {
     struct host_features f;
     uint32_t count = 0, optional = 0;
-    bool executable = false, matrix = false;
+    bool executable = false, matrix = false, matrix_2 = false;
     VkExtensionProperties list[512];
     host_features_init(&f, false, 0);
     if (!vkEnumerateDeviceExtensionProperties(host->physical_device, NULL, &count, NULL)
@@ -136,8 +144,9 @@ static uint32_t find_optional(struct host *host)
             executable |= !strcmp(
                 list[i].extensionName, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
             matrix |= !strcmp(list[i].extensionName, MATRIX_EXTENSION);
+            matrix_2 |= !strcmp(list[i].extensionName, MATRIX_2_EXTENSION);
         }
-    link_extensions(&f, executable, matrix);
+    link_extensions(&f, executable, matrix, matrix_2);
     vkGetPhysicalDeviceFeatures2(host->physical_device, &f.base);
     optional |= f.base.features.shaderInt64 ? HOST_INT64 : 0;
     optional |= f.v13.subgroupSizeControl ? HOST_SUBGROUP_SIZE : 0;
@@ -148,6 +157,9 @@ static uint32_t find_optional(struct host *host)
     optional |= f.v12.shaderFloat16 ? HOST_F16_ARITHMETIC : 0;
     optional |= f.executable.pipelineExecutableInfo ? HOST_EXECUTABLE : 0;
     optional |= f.matrix.cooperativeMatrix && f.v12.vulkanMemoryModelDeviceScope ? HOST_MATRIX : 0;
+    optional |=
+        f.matrix_2.flexible_dimensions && f.matrix_2.per_element_operations ? HOST_FLEXIBLE : 0;
+    optional |= f.matrix_2.workgroup_scope ? HOST_MATRIX_GROUPS : 0;
     return optional;
 }
 
@@ -155,12 +167,16 @@ static bool make_device(struct host *host, bool single, uint32_t optional, const
 {
     const float priority = 1;
     host->optional = optional & find_optional(host);
+    if (!(host->optional & HOST_MATRIX))
+        host->optional &= ~(uint32_t)HOST_MATRIX_2;
     host_features_init(&host->features, single, host->optional);
     if (host->optional & HOST_EXECUTABLE)
         host->extensions[host->extension_count++] =
             VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     if (host->optional & HOST_MATRIX)
         host->extensions[host->extension_count++] = MATRIX_EXTENSION;
+    if (host->optional & HOST_MATRIX_2)
+        host->extensions[host->extension_count++] = MATRIX_2_EXTENSION;
     if (extension)
         host->extensions[host->extension_count++] = extension;
     const VkDeviceQueueCreateInfo queue = { VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,

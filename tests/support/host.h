@@ -32,7 +32,11 @@ enum {
     HOST_EXECUTABLE = 1 << 6, // pipelineExecutableInfo, of an extension
     HOST_MATRIX = 1 << 7,     // cooperativeMatrix, of an extension, and vulkanMemoryModel*
     HOST_INTEGER_DOT = 1 << 8,
-    HOST_OPTIONAL = 9, // so many there are
+    // Of another extension, which HOST_MATRIX comes with: what the library takes of its features,
+    // and matrices of workgroups.
+    HOST_FLEXIBLE = 1 << 9,
+    HOST_MATRIX_GROUPS = 1 << 10,
+    HOST_OPTIONAL = 11, // so many there are
 };
 
 // A chain for vkCreateDevice, as far as it is linked from `base`.
@@ -56,6 +60,12 @@ struct host_features {
         void *pNext;
         VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
     } matrix;
+    struct { // VkPhysicalDeviceCooperativeMatrix2FeaturesNV, likewise
+        VkStructureType sType;
+        void *pNext;
+        VkBool32 workgroup_scope, flexible_dimensions, reductions, conversions,
+            per_element_operations, tensor_addressing, block_loads;
+    } matrix_2;
 };
 
 // All that is required and the `optional` ones, in the structs of Vulkan's versions or, if
@@ -72,7 +82,7 @@ struct host {
     VkSemaphore timeline;
     struct host_features features; // enabled
     uint32_t optional;             // of these
-    const char *extensions[3];     // enabled
+    const char *extensions[4];     // enabled
     uint32_t extension_count;
     int locked; // the queue is, by the library
     uint32_t lock_count;
