@@ -22,6 +22,13 @@ layout(local_size_x = TILE_LANES) in;
 #include "lib/gemm_matrix_body.glsl"
 #undef BODY
 #undef WIDE
+#ifdef FLEXIBLE
+#define BODY gemm_wide
+#define WIDE (GEMM_WIDE_ROWS / SN)
+#include "lib/gemm_matrix_body.glsl"
+#undef BODY
+#undef WIDE
+#else
 #if TILE_ROWS > SN
 #define BODY gemm_2
 #define WIDE 2
@@ -42,6 +49,7 @@ layout(local_size_x = TILE_LANES) in;
 #include "lib/gemm_matrix_body.glsl"
 #undef BODY
 #undef WIDE
+#endif
 #endif
 #elif defined(SHARED_TILE)
 #include "lib/gemm_staged.glsl"
@@ -83,7 +91,18 @@ void main()
     if (!find_tile(t))
         return;
     load_code_book(pc.table, gl_WorkGroupSize.x);
-#if defined(SM)
+#if defined(FLEXIBLE)
+    const uint end = t.first + t.rows;
+    do { // not a `for`, see address.glsl
+        t.rows = min(end - t.first, GEMM_WIDE_ROWS);
+        if (GEMM_WIDE_ROWS == SN || t.rows <= SN)
+            gemm_1(t);
+        else
+            gemm_wide(t);
+        barrier(); // what it staged last has been read
+        t.first += GEMM_WIDE_ROWS;
+    } while (t.first < end);
+#elif defined(SM)
     if (t.rows <= SN)
         gemm_1(t);
 #if TILE_ROWS > SN

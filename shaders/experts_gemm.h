@@ -35,6 +35,9 @@ SPEC(19, GEMM_STEP, 1) // units at a time, see lib/gemm_steps.glsl: 1, 2 or 4, a
 // Of the forms for matrix units, fast: h is f16, see below.
 SPEC(20, GEMM_HALF, 0)        // 1: source is
 SPEC(21, GEMM_RESULT_HALF, 0) // 1: result is; 2: shared_result is; 3: both
+// Of the form with matrices of any size, see lib/gemm_flexible.glsl:
+SPEC(22, GEMM_PARTS, 1)      // of a workgroup, which have matrices of their own
+SPEC(23, GEMM_WIDE_ROWS, 64) // token rows of its larger matrices, up to a tile's
 
 // Rows of such an h are so many runs of 16 bytes: `columns` in f16, a multiple of 8, and behind
 // them an f32 for each HALF_COLUMNS, the power of two by which these were multiplied. Strides

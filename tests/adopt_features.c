@@ -84,6 +84,14 @@ static uint32_t api_version;        // that it is said to have; 0: its own
 static const char *hidden_function; // that is said to be missing; or NULL
 static char application[64];        // that an instance was made for; "none" if it has no name
 
+static void lose_flexible(VkPhysicalDeviceCooperativeMatrix2FeaturesNV *features)
+{
+    if (lacking & HOST_FLEXIBLE)
+        features->cooperativeMatrixFlexibleDimensions = VK_FALSE;
+    if (lacking & HOST_MATRIX_GROUPS)
+        features->cooperativeMatrixWorkgroupScope = VK_FALSE;
+}
+
 static VKAPI_ATTR void VKAPI_CALL get_features(
     VkPhysicalDevice device, VkPhysicalDeviceFeatures2 *features)
 {
@@ -111,9 +119,7 @@ static VKAPI_ATTR void VKAPI_CALL get_features(
             VkPhysicalDeviceCooperativeMatrixFeaturesKHR *matrix = (void *)s;
             matrix->cooperativeMatrix &= !(lacking & HOST_MATRIX);
         } else if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV) {
-            VkPhysicalDeviceCooperativeMatrix2FeaturesNV *matrix = (void *)s;
-            matrix->cooperativeMatrixFlexibleDimensions &= !(lacking & HOST_FLEXIBLE);
-            matrix->cooperativeMatrixWorkgroupScope &= !(lacking & HOST_MATRIX_GROUPS);
+            lose_flexible((void *)s);
         }
     }
 }

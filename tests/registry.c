@@ -6,6 +6,7 @@
 #include "device/pipelines.h"
 
 #include "registry_choice.h"
+#include "registry_spirv.h"
 #include "tap.h"
 
 // --------------------------------------------------------------- what contracts say
@@ -85,79 +86,6 @@ static const struct spec *find_spec(const char *kernel, uint32_t id)
 }
 
 // ------------------------------------------------------------------------- modules
-
-enum { // of the SPIR-V specification, as far as needed
-    OP_ENTRY_POINT = 15,
-    OP_EXECUTION_MODE = 16,
-    OP_CAPABILITY = 17,
-    OP_TYPE_BOOL = 20,
-    OP_TYPE_INT = 21,
-    OP_TYPE_FLOAT = 22,
-    OP_TYPE_VECTOR = 23,
-    OP_TYPE_ARRAY = 28,
-    OP_TYPE_STRUCT = 30,
-    OP_TYPE_POINTER = 32,
-    OP_CONSTANT_TRUE = 41,
-    OP_CONSTANT_FALSE = 42,
-    OP_CONSTANT = 43,
-    OP_SPEC_CONSTANT_TRUE = 48,
-    OP_SPEC_CONSTANT_FALSE = 49,
-    OP_SPEC_CONSTANT = 50,
-    OP_SPEC_CONSTANT_COMPOSITE = 51,
-    OP_SPEC_CONSTANT_OP = 52,
-    OP_FUNCTION_PARAMETER = 55,
-    OP_VARIABLE = 59,
-    OP_LOAD = 61,
-    OP_STORE = 62,
-    OP_ACCESS_CHAIN = 65,
-    OP_DECORATE = 71,
-    OP_MEMBER_DECORATE = 72,
-    OP_CONVERT_U_TO_PTR = 120,
-    OP_BITCAST = 124,
-    OP_IADD = 128,
-    OP_ISUB = 130,
-    OP_IMUL = 132,
-    OP_UDIV = 134,
-    OP_UMOD = 137,
-    OP_LOGICAL_OR = 166,
-    OP_LOGICAL_AND = 167,
-    OP_SELECT = 169,
-    OP_IEQUAL = 170,
-    OP_INOTEQUAL = 171,
-    OP_UGREATER = 172,
-    OP_UGREATER_EQUAL = 174,
-    OP_ULESS = 176,
-    OP_ULESS_EQUAL = 178,
-    OP_ATOMIC_LOAD = 227,
-    OP_ATOMIC_XOR = 242,
-    DECORATION_SPEC_ID = 1,
-    DECORATION_BUILTIN = 11,
-    DECORATION_COHERENT = 23,
-    DECORATION_NON_WRITABLE = 24,
-    DECORATION_BINDING = 33,
-    DECORATION_DESCRIPTOR_SET = 34,
-    DECORATION_OFFSET = 35,
-    BUILTIN_WORKGROUP_SIZE = 25,
-    MODE_LOCAL_SIZE = 17,
-    MODEL_COMPUTE = 5,
-    CLASS_WORKGROUP = 4,
-    CLASS_PUSH_CONSTANT = 9,
-    CLASS_BUFFER = 5349, // by address
-    CAPABILITY_SHADER = 1,
-    CAPABILITY_FLOAT16 = 9,
-    CAPABILITY_INT64 = 11,
-    CAPABILITY_16BIT_STORAGE = 4433,
-    CAPABILITY_MEMORY_MODEL = 5345,
-    CAPABILITY_ADDRESSES = 5347,
-    CAPABILITY_COOPERATIVE_MATRIX = 6022,
-    CAPABILITY_SUBGROUP = 61,
-    CAPABILITY_SUBGROUP_ARITHMETIC = 63,
-    CAPABILITY_SUBGROUP_BALLOT = 64,
-    CAPABILITY_SUBGROUP_SHUFFLE = 65,
-    CAPABILITY_SUBGROUP_QUAD = 68,
-    CAPABILITY_PACKED_BYTES = 6018, // of dot products
-    CAPABILITY_INTEGER_DOT = 6019,
-};
 
 #define NO_SPEC_ID ~0u
 struct id {
@@ -242,6 +170,8 @@ static bool open_module(struct module *m, const struct variant *variant)
             m->ids[w[1]].spec_id = w[3];
         if (op == OP_DECORATE && w[2] == DECORATION_BUILTIN && w[3] == BUILTIN_WORKGROUP_SIZE)
             m->ids[w[1]].is_workgroup_size = true;
+        for (uint32_t i = 3; op == OP_EXECUTION_MODE_ID && w[2] == MODE_LOCAL_SIZE_ID && i < 6; i++)
+            m->ids[w[i]].is_lanes = true;
     }
     FOR_EACH(m, w)
     if (op_of(w) == OP_SPEC_CONSTANT_COMPOSITE && m->ids[w[2]].is_workgroup_size)
@@ -330,8 +260,10 @@ static void check_entry(struct module *m)
     }
     if (entries != 1)
         complain(m, "%u entry points", entries);
-    if (m->words[1] > 0x00010500)
-        complain(m, "SPIR-V version %x is past 1.5", m->words[1]);
+    // What came with 1.6 alone asks for maintenance4, and has it.
+    const bool newer = m->variant->needs & NEED_flexible_matrix;
+    if (m->words[1] > (newer ? 0x00010600u : 0x00010500u))
+        complain(m, "SPIR-V version %x is past 1.%d", m->words[1], newer ? 6 : 5);
 }
 
 static void check_capabilities(struct module *m)
@@ -358,6 +290,7 @@ static void check_capabilities(struct module *m)
         if (w[1] != CAPABILITY_SHADER && w[1] != CAPABILITY_ADDRESSES
             && !(w[1] == CAPABILITY_INT64 && needs & NEED_int64)
             && !(subgroup && needs & NEED_subgroup) && !(matrix && needs & NEED_ANY_MATRIX)
+            && !(w[1] == CAPABILITY_PER_ELEMENT && needs & NEED_flexible_matrix)
             && !(shuffle && needs & NEED_shuffle) && !(dot && needs & NEED_integer_dot))
             complain(m, "capability %u, which its needs do not cover", w[1]);
     }
@@ -365,6 +298,15 @@ static void check_capabilities(struct module *m)
         complain(m, "no buffer addresses");
     if (!int64 && needs & NEED_int64)
         complain(m, "needs int64 and does not use it");
+}
+
+// Whether a component of the workgroup's size has this id; from 1.6 on glslc makes two of one.
+static bool is_of_lanes(const struct module *m, uint32_t spec_id)
+{
+    for (uint32_t i = 0; i < m->bound; i++)
+        if (m->ids[i].is_lanes && m->ids[i].spec_id == spec_id)
+            return true;
+    return false;
 }
 
 static void check_specs(struct module *m)
@@ -378,7 +320,7 @@ static void check_specs(struct module *m)
             complain(m, "specialisation constant %u is past SPEC_MAX", id->spec_id);
         else if (!spec)
             complain(m, "specialisation constant %u is not in the contract", id->spec_id);
-        else if (!id->is_lanes && value_of(m, i) != spec->preset)
+        else if (value_of(m, i) != spec->preset && !is_of_lanes(m, id->spec_id))
             complain(m, "%s is preset to %08x, in the contract to %08x", spec->name, value_of(m, i),
                 spec->preset);
     }
@@ -528,7 +470,7 @@ static void check_limits(struct module *m)
         complain(m, "%u invocations, expected a multiple of 8 up to 128", lanes);
     for (uint32_t book = 0; book < 2; book++) {
         check_shared(m, most);
-        if (v->needs & (NEED_matrix_16x16 | NEED_matrix_8x16)) {
+        if (v->needs & (NEED_matrix_16x16 | NEED_matrix_8x16 | NEED_flexible_matrix)) {
             set(m, "GEMM_FAST", !(v->formats & FORMAT_f16));
             set(m, "GEMM_SLICE", 32);
             check_shared(m, most);

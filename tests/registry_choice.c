@@ -187,6 +187,7 @@ bool registry_choice(void)
         { rdna, f16, 8, MATRIX("16x16_16"), { 16, 32, 4 } },
         { rdna, f16, 20, MATRIX("16x16_32"), { 32, 32, 4 } },
         { rdna, f16, 21, MATRIX("16x16_64"), { 64, 32, 4 }, true },
+        { rdna | NEED_flexible_matrix, f16, 4096, MATRIX("16x16_64"), { 64, 32, 4 }, true },
         { rdna, VKMOE_DTYPE_Q8_0, 21, MATRIX("16x16_unpack"), { 32, 32, 4 } },
         { rdna, VKMOE_DTYPE_Q8_0, 20, MATRIX("16x16_unpack_fast"), { 64, 32, 4 }, true },
         { rdna, VKMOE_DTYPE_BF16, 21, MATRIX("16x16_unpack_fast"), { 64, 32, 4 }, true },

@@ -111,6 +111,25 @@ fail:
     return false;
 }
 
+// A form that no table has, but what was measured.
+static bool test_measured(void)
+{
+    const enum vkmoe_dtype f16 = VKMOE_DTYPE_F16;
+    device.needs |= NEED_flexible_matrix;
+    if (!vkmoe_form_named(&device, "experts_gemm", "matrix_flexible", f16, true))
+        return true; // the compiler was too old for it
+    CHECK(has_form(f16, FROM_MEASURED, true, "matrix_16x16_64"));
+    CHECK_OK(vkmoe_device_set_tuning(
+        &device, text, make_text("form experts_gemm f16 fast 12 matrix_flexible\n", text)));
+    CHECK(record.lines[VKMOE_LOG_WARNING] == 0);
+    CHECK(has_form(f16, 12, true, "matrix_flexible"));
+    CHECK(has_form(f16, 11, true, "matrix_16x16_32"));
+    CHECK(has_form(f16, 12, false, "matrix_16x16_32")); // it is never exact
+    return true;
+fail:
+    return false;
+}
+
 static bool test_stale(void)
 {
     const size_t size = make_text("decode_unroll 2\n", text);
@@ -270,7 +289,8 @@ fail:
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "round-trip", test_round_trip }, { "forms", test_forms },
-        { "stale", test_stale }, { "cut", test_cut }, { "rows", test_rows }, { "much", test_much });
+        { "measured", test_measured }, { "stale", test_stale }, { "cut", test_cut },
+        { "rows", test_rows }, { "much", test_much });
     struct tap tap;
     begin();
     if (!tap_begin(&tap, argc, argv))

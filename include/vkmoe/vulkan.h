@@ -57,9 +57,11 @@ struct vkmoe_adopt_params {
 // UNSUPPORTED names the one that is not enabled. Optional ones are used if they are enabled:
 // shaderInt64, subgroupSizeControl, computeFullSubgroups, maintenance4, shaderIntegerDotProduct;
 // and, all of these together and with the first three, cooperativeMatrix, shaderFloat16,
-// storageBuffer16BitAccess, vulkanMemoryModel and vulkanMemoryModelDeviceScope. INVALID if a
-// feature is said to be enabled that the physical device lacks, or vulkanMemoryModel without the
-// one after it.
+// storageBuffer16BitAccess, vulkanMemoryModel and vulkanMemoryModelDeviceScope; and with these and
+// maintenance4, of VK_NV_cooperative_matrix2, cooperativeMatrixFlexibleDimensions,
+// cooperativeMatrixPerElementOperations and, where the device has it,
+// cooperativeMatrixWorkgroupScope. INVALID if a feature is said to be enabled that the physical
+// device lacks, or vulkanMemoryModel without the one after it.
 VKMOE_API enum vkmoe_status vkmoe_device_adopt(
     const struct vkmoe_adopt_params *params, vkmoe_device **out);
 

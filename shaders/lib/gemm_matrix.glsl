@@ -14,7 +14,8 @@
 // keeps of its rows lies in shared memory; ROLLED: its columns are a loop. Both are for compilers
 // that otherwise run out of registers. UNPACK: weights of any format, which become f16 in a part of
 // shared memory that is their subgroup's alone; exactly in two planes as well, of rows that are
-// scaled likewise. FAST: GEMM_FAST is never 0, for which there is no room.
+// scaled likewise. FAST: GEMM_FAST is never 0, for which there is no room. FLEXIBLE, with both of
+// these: matrices are as large as the work, see lib/gemm_flexible.glsl.
 //
 // Fast, h goes from one product to the next in f16. Each run of HALF_COLUMNS of a row, which one
 // workgroup makes, has a scale of its own. What multiplies it first looks for the least of a row.
@@ -31,11 +32,16 @@
 #if 4 * BLOCKS != HALF_COLUMNS
 #error a workgroup makes HALF_COLUMNS of a gated h
 #endif
+#ifdef FLEXIBLE
+#include "lib/gemm_flexible.glsl"
+#else
 #define SK GEMM_MATRIX_K
+#define FIRST_ROW (gl_SubgroupID * (HIGH * SM)) // of the workgroup's, what the subgroup has
 #define HIGH (8 * BLOCKS / (SM * TILE_LANES)) // matrices along the matrix rows of a subgroup
 #define MATRIX(type, rows, columns, use) \
     coopmat<type, gl_ScopeSubgroup, rows, columns, gl_MatrixUse##use>
 #define RUNS (HIGH * SM / 16) // strips of a subgroup
+#endif
 
 // Shared memory, in runs of 16 bytes: two slices, whose rows are skewed by one, and weights where
 // they are unpacked; then sums.
@@ -279,6 +285,18 @@ float unscale_of(tile t, uint row, bool scaled)
 {
     return input_weight(t, row) * (1.0 / (scaled ? row_scale(row) : USUAL_SCALE));
 }
+
+#ifdef FLEXIBLE
+// For each element of a part's sums: stages it if it is of the SN token rows from `first` on.
+float stage_sum(const in uint row, const in uint column, const in float x, const in uint first_row,
+    const in uint first)
+{
+    const uint place = first_row + row;
+    if (column - first < SN)
+        staged[(column - first) * SUMS_STRIDE + place / 4][place % 4] = floatBitsToUint(x);
+    return x;
+}
+#endif
 
 // Finishes and stores those of the SN token rows from `first` on.
 void store_sums(tile t, uint first, bool scaled)

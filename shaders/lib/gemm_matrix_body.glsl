@@ -14,7 +14,8 @@
 // What does something with each tile of weights, and with each of x. Written out where weights are
 // unpacked, whose module is not optimized; loops elsewhere, since of what is written out NVK's
 // registers are moved about.
-#ifndef UNPACK
+#if defined(FLEXIBLE)
+#elif !defined(UNPACK)
 #define EACH_HIGH(what, with) \
     [[unroll]] for (uint high = 0; high < HIGH; high++) { what(high, with) }
 #define EACH_WIDE(what, with) \
@@ -36,6 +37,21 @@
 #endif
 #endif
 
+#ifdef FLEXIBLE
+#define SUMS_COUNT 1
+#define SUMS PART_MATRIX(float, PART_ROWS, ACROSS, Accumulator)
+#define MULTIPLY(s) \
+    { \
+        PART_MATRIX(float16_t, PART_ROWS, SK, A) a; \
+        PART_MATRIX(float16_t, SK, ACROSS, B) b; \
+        coopMatLoad(a, staged, SLICES_SIZE + first_row * STRIDE + (s) / 8, STRIDE, \
+            gl_CooperativeMatrixLayoutRowMajor); \
+        coopMatLoad(b, staged, side + (s) / 8, STRIDE, gl_CooperativeMatrixLayoutColumnMajor); \
+        sums[0] = coopMatMulAdd(a, b, sums[0]); \
+    }
+#else
+#define SUMS_COUNT (HIGH * WIDE)
+#define SUMS MATRIX(float, SM, SN, Accumulator)
 // Of the slice's columns from `s` on: tile `j` of x, from `plane`; all tiles.
 #define MULTIPLY_TILE(i, j) sums[i * WIDE + j] = coopMatMulAdd(a[i], b, sums[i * WIDE + j]);
 #define MULTIPLY_PLANE(s, j, plane) \
@@ -94,15 +110,27 @@
         MULTIPLY_PLANE(s, j, PLANE)
 #define MULTIPLY_PLANES(s) EACH_WIDE(MULTIPLY_BOTH_PLANES, s)
 #endif
+#endif
 #ifdef UNPACK
 // Of the subgroup's weights in a slice, row `n` of those that this invocation brings, all chunks
 // of it. Which of four chunks one is, compilers know where they can.
-#define SUBGROUP_LANES (GEMM_LANES / TILE_LANES)
+#ifdef FLEXIBLE
+#define WEIGHTS_BARRIER barrier
+#define BRINGERS GEMM_LANES
+#define BROUGHT_ROWS (8 * BLOCKS)
+#define MOST_LATE 128
+#define WEIGHT_ROW(n) ((n) * GEMM_LANES + gl_LocalInvocationIndex)
+#else
+#define WEIGHTS_BARRIER subgroupBarrier
+#define BRINGERS (GEMM_LANES / TILE_LANES)
+#define BROUGHT_ROWS (HIGH * SM)
+#define MOST_LATE 32
+#define WEIGHT_ROW(n) (first_row + (n) * BRINGERS + gl_SubgroupInvocationID)
+#endif
 #define MOST_CHUNKS 4
 #define EACH_WEIGHT_ROW(n) \
-    [[unroll]] for (uint n = 0; n < 2; n++) if (n * SUBGROUP_LANES < HIGH * SM)
+    [[unroll]] for (uint n = 0; n < 2; n++) if (n * BRINGERS < BROUGHT_ROWS)
 #define EACH_WEIGHT_CHUNK(c) [[unroll]] for (uint c = 0; c < MOST_CHUNKS; c++) if (c < CHUNKS)
-#define WEIGHT_ROW(n) (first_row + (n) * SUBGROUP_LANES + gl_SubgroupInvocationID)
 #define FETCH_WEIGHT_ROW(n, column) \
     EACH_WEIGHT_CHUNK(c) { \
         const uint row = WEIGHT_ROW(n); \
@@ -136,8 +164,9 @@
             staged_weight_scale[WEIGHT_ROW(n)] = weight_scale[n]; \
         } \
     }
-// Early, with matrices in registers beside them, where an invocation has one row.
-#define FETCHES_EARLY (SUBGROUP_LANES > 32)
+// Early, with matrices in registers beside them, where an invocation has one row. RADV's
+// compiler crashes if this is a conjunction.
+#define FETCHES_EARLY (BRINGERS > MOST_LATE)
 #define FETCH_WEIGHTS(column) \
     if (FETCHES_EARLY) \
         FETCH_WEIGHT_ROW(0, column)
@@ -191,6 +220,10 @@
             run_scale[n] = fetch_half_scale(SOURCE(n), next); \
         }
 // Tile `n` of the sums goes to shared memory if it is the one.
+#ifdef FLEXIBLE
+#define STAGE_TILE(j) \
+    coopMatPerElementNV(sums[0], sums[0], stage_sum, first_row, (j) * SN);
+#else
 #define STAGE_SUM(i, n) \
     coopMatStore(sums[i * WIDE + n], staged, (first_row + i * SM) / 4, SUMS_STRIDE, \
         gl_CooperativeMatrixLayoutColumnMajor);
@@ -198,10 +231,15 @@
     if (j == n) { \
         EACH_HIGH(STAGE_SUM, n) \
     }
+#define STAGE_TILE(j) EACH_WIDE(STAGE_SUMS, j)
+#endif
 
 void BODY(tile t)
 {
-    const uint first_row = gl_SubgroupID * (HIGH * SM); // of the workgroup's
+    const uint first_row = FIRST_ROW;
+#ifdef FLEXIBLE
+    const uint ACROSS = WIDE * SN;
+#endif
     const uint columns = (pc.units * 8 + GEMM_SLICE - 1) / GEMM_SLICE * GEMM_SLICE;
     if (gl_LocalInvocationIndex == 0)
         staged_again = 0;
@@ -243,7 +281,7 @@ void BODY(tile t)
     }
 #endif
 
-    MATRIX(float, SM, SN, Accumulator) sums[HIGH * WIDE];
+    SUMS sums[SUMS_COUNT];
     bool again = false;
     do {
 #ifdef LEAN
@@ -263,8 +301,8 @@ void BODY(tile t)
             weights[i] = base
                 + uint64_t(min(t.pair + first_row / 16 + i, strips - 1) * (columns * 32));
 #endif
-        [[unroll]] for (uint i = 0; i < HIGH * WIDE; i++)
-            sums[i] = MATRIX(float, SM, SN, Accumulator)(0.0);
+        [[unroll]] for (uint i = 0; i < SUMS_COUNT; i++)
+            sums[i] = SUMS(0.0);
         FETCH(0)
 #define HALF(n) scale_half(halves[n], factor[n])
         STAGE(0, 0.0)
@@ -310,7 +348,7 @@ void BODY(tile t)
     uint j = 0;
     [[dont_unroll]] do {
         barrier();
-        EACH_WIDE(STAGE_SUMS, j)
+        STAGE_TILE(j)
         if (GEMM_RESULT_HALF != 0 && gl_LocalInvocationIndex < SN)
             staged_most[gl_LocalInvocationIndex] = 0;
         barrier();
@@ -332,6 +370,8 @@ void BODY(tile t)
 #undef HAS_CHUNK
 #undef EACH_HIGH
 #undef EACH_WIDE
+#undef SUMS_COUNT
+#undef SUMS
 #undef MULTIPLY_TILE
 #undef MULTIPLY_PLANE
 #undef MULTIPLY
@@ -344,7 +384,10 @@ void BODY(tile t)
 #undef MULTIPLY_ROLLED
 #undef MULTIPLY_BOTH_PLANES
 #undef MULTIPLY_PLANES
-#undef SUBGROUP_LANES
+#undef WEIGHTS_BARRIER
+#undef BRINGERS
+#undef BROUGHT_ROWS
+#undef MOST_LATE
 #undef MOST_CHUNKS
 #undef EACH_WEIGHT_ROW
 #undef EACH_WEIGHT_CHUNK
@@ -363,3 +406,4 @@ void BODY(tile t)
 #undef FIND_FACTORS
 #undef STAGE_SUM
 #undef STAGE_SUMS
+#undef STAGE_TILE

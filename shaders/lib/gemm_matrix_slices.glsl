@@ -22,7 +22,7 @@
         side = PLANES * PLANE - side;
         STAGE(side, TOP(n))
 #ifdef UNPACK
-        subgroupBarrier(); // the weights before have been read
+        WEIGHTS_BARRIER(); // the weights before have been read
         BRING_WEIGHTS(next)
 #else
         [[unroll]] for (uint i = 0; i < RUNS; i++)

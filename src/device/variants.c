@@ -124,7 +124,8 @@ static const struct variant *choose(
     const struct variant *best = NULL;
     for (uint32_t i = 0; i < vkmoe_variant_count; i++) {
         const struct variant *variant = &vkmoe_variants[i];
-        if (variant->kernel != kernel || formats & ~variant->formats)
+        if (variant->kernel != kernel || formats & ~variant->formats
+            || variant->from == FROM_MEASURED)
             continue;
         const bool runs = can_run(device, variant, formats, fast)
             && !verdict_is_wrong(device->verdicts, variant, formats, fast);

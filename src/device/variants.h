@@ -32,6 +32,9 @@ struct tile {
 #define FORMATS_unpacked (~(FORMAT_f32 | FORMAT_f16)) // what matrix units do not take as it is
 #define FORMATS_all UINT32_MAX
 
+// As a variant's `from`.
+#define FROM_MEASURED UINT32_MAX
+
 // What forms of FORMATS_unpacked need for a format with a code book; bytes.
 #define SHARED_MEMORY_WITH_BOOK (40 << 10)
 
@@ -42,7 +45,7 @@ struct variant {
     const char *form; // "plain", "subgroup", ...
     uint32_t needs;   // mask of enum need
     uint32_t formats; // mask of 1 << enum vkmoe_dtype that it takes
-    uint32_t from;    // rows an expert from which on it pays
+    uint32_t from;    // rows an expert from which on it pays; FROM_MEASURED: as overrides.h says
     struct tile tile;
     const unsigned char *spirv; // packed by shaders/pack.py
     const size_t *spirv_size;   // in bytes, unpacked; 0: the compiler was too old for it

@@ -26,16 +26,19 @@ struct shape_source {
     ((PFN_##name)(void (*)(void))(instance)->get((instance)->handle, #name))
 
 // The driver reads the sType of each element that it fills.
-static VkResult enumerate_shapes(const void *user, uint32_t *count, void *list)
-{
-    const struct shape_source *source = user;
-    VkCooperativeMatrixPropertiesKHR *shapes = list;
-    for (uint32_t i = 0; shapes && i < *count; i++)
-        shapes[i] = (VkCooperativeMatrixPropertiesKHR){
-            .sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR,
-        };
-    return source->get(source->handle, count, shapes);
-}
+#define ENUMERATE(name, type, structure_type, get_them) \
+    static VkResult name(const void *user, uint32_t *count, void *list) \
+    { \
+        const struct shape_source *source = user; \
+        type *shapes = list; \
+        for (uint32_t i = 0; shapes && i < *count; i++) \
+            shapes[i] = (type){ .sType = (structure_type) }; \
+        return source->get_them(source->handle, count, shapes); \
+    }
+ENUMERATE(enumerate_shapes, VkCooperativeMatrixPropertiesKHR,
+    VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR, get)
+ENUMERATE(enumerate_flexible, VkCooperativeMatrixFlexibleDimensionsPropertiesNV,
+    VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV, get_flexible)
 
 // The shapes that forms of kernels.def have, the better ones last.
 static const struct matrix_units known[] = {
@@ -129,18 +132,8 @@ bool vkmoe_flexible_matrices_enabled(const struct feature_set *set, uint32_t par
         && set->maintenance4 && (parts != 1 || set->cooperativeMatrixWorkgroupScope);
 }
 
-static VkResult enumerate_flexible(const void *user, uint32_t *count, void *list)
-{
-    const struct shape_source *source = user;
-    VkCooperativeMatrixFlexibleDimensionsPropertiesNV *sizes = list;
-    for (uint32_t i = 0; sizes && i < *count; i++)
-        sizes[i] = (VkCooperativeMatrixFlexibleDimensionsPropertiesNV){
-            .sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_FLEXIBLE_DIMENSIONS_PROPERTIES_NV,
-        };
-    return source->get_flexible(source->handle, count, sizes);
-}
-
-// What the form has of such sizes; zeros if it has none.
+// What the form has of such sizes; zeros if it has none. Those of subgroups are for lavapipe, on
+// which it is tested: RADV has forms of its own for its units, and did not end compiling this one.
 static struct flexible_matrices suit(const struct physical *p,
     const VkPhysicalDeviceCooperativeMatrix2PropertiesNV *limits,
     const VkCooperativeMatrixFlexibleDimensionsPropertiesNV *sizes)
@@ -155,7 +148,7 @@ static struct flexible_matrices suit(const struct physical *p,
         of_workgroup ? limits->cooperativeMatrixWorkgroupScopeReservedSharedMemory : 0;
     const bool is_scope = of_workgroup
         ? lanes <= limits->cooperativeMatrixWorkgroupScopeMaxWorkgroupSize
-        : sizes->scope == VK_SCOPE_SUBGROUP_KHR;
+        : sizes->scope == VK_SCOPE_SUBGROUP_KHR && units->k == 8;
     const bool fits = is_scope && HAS_TYPES(sizes)
         && (lanes == INVOCATIONS || lanes == INVOCATIONS / 2) && lanes % units->subgroup_size == 0
         && rows <= limits->cooperativeMatrixFlexibleDimensionsMaxDimension
@@ -165,7 +158,7 @@ static struct flexible_matrices suit(const struct physical *p,
         && rows % sizes->MGranularity == 0 && FLEXIBLE_TOKENS % sizes->NGranularity == 0
         && FLEXIBLE_COLUMNS % sizes->KGranularity == 0;
     // A software driver compiles large matrices for minutes.
-    const uint32_t token_rows = units->m == 16 ? FLEXIBLE_MOST_TOKENS : FLEXIBLE_TOKENS;
+    const uint32_t token_rows = of_workgroup ? FLEXIBLE_MOST_TOKENS : FLEXIBLE_TOKENS;
     return divides && vkmoe_flexible_matrices_enabled(&p->features, parts)
         ? (struct flexible_matrices){ lanes, parts, token_rows }
         : (struct flexible_matrices){ 0 };

@@ -103,6 +103,11 @@ void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint
     const bool fits = matrices->n == 16 && (form->formats & FORMAT_f16 || spec[GEMM_FAST]);
     const uint32_t slice = fits && even ? 32 : 16;
     spec[GEMM_LANES] = form->tile.lanes * matrices->subgroup_size;
+    if (form->needs & NEED_flexible_matrix) {
+        spec[GEMM_LANES] = device->flexible.lanes;
+        spec[GEMM_PARTS] = device->flexible.parts;
+        spec[GEMM_WIDE_ROWS] = device->flexible.token_rows;
+    }
     spec[GEMM_MATRIX_K] = matrices->k;
     spec[GEMM_SLICE] = slice;
     spec[GEMM_WHOLE] = spec[GEMM_PACKED] && source_columns % slice == 0;
@@ -110,7 +115,7 @@ void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint
 
 uint32_t vkmoe_gemm_computed_rows(const struct variant *form, uint32_t rows, uint32_t tile_rows)
 {
-    if (form->needs & NEED_ANY_MATRIX) {
+    if (form->needs & NEED_ANY_MATRIX && !(form->needs & NEED_flexible_matrix)) {
         const uint32_t matrix = form->needs & (NEED_matrix_8x8 | NEED_matrix_8x8x8) ? 8 : 16;
         return (uint32_t)align_up(rows, matrix);
     }

@@ -36,6 +36,7 @@ struct gemm_case {
     bool mixed, part;           // of every third row of it only, of the second 128 columns only
     bool unpacked;              // of forms for matrix units that unpack formats, which have all
                                 // else in common with the others
+    uint32_t wide_rows;         // for forms with matrices of any size alone: GEMM_WIDE_ROWS
 };
 
 #define TEST_ALPHA 1.702f
@@ -284,6 +285,15 @@ static const struct gemm_case cases[] = {
     CASE("unpack-" #name "-fast", .thorough = true), SMALL_DIRECT(19, 512, 40), \
         .dtype = VKMOE_DTYPE_##NAME, .unpacked = true, .fast = true},
 #include "weights/formats.def"
+    // Matrices of any size, of which lavapipe takes long to compile those of many rows.
+#define FLEXIBLE(rows, NAME) .wide_rows = rows, .dtype = VKMOE_DTYPE_##NAME, .fast = true
+    CASE("flexible-up"), UP_GATED, SHAPE(65, 2, 3, 80, 48), .shared_rows = 24, HUGE_X,
+        .mixed = true, FLEXIBLE(32, F16)},
+    CASE("flexible-half-down"), SMALL_DOWN(33, 512, 300), .half = 1, FLEXIBLE(16, Q4_K)},
+    CASE("flexible-half-up", .thorough = true), SMALL_UP(33, 80, 200), .half = 3,
+        FLEXIBLE(16, BF16)},
+    CASE("flexible-direct", .thorough = true), SMALL_DIRECT(130, 96, 40), TINY_X,
+        FLEXIBLE(64, Q8_0)},
 };
 // clang-format on
 
@@ -310,6 +320,8 @@ static bool fits(
     const struct gemm_case *c = (const void *)test;
     (void)shape;
     const bool units = variant->needs & NEED_ANY_MATRIX;
+    if (variant->needs & NEED_flexible_matrix || c->wide_rows)
+        return variant->needs & NEED_flexible_matrix && c->wide_rows;
     const bool unpacks = units && !(variant->formats & FORMAT_f16);
     if (unpacks || c->unpacked)
         return unpacks && c->unpacked && variant->formats >> c->dtype & 1;
@@ -522,6 +534,8 @@ static void set_spec(struct kernel_io *io, uint32_t spec[SPEC_MAX])
     spec[GEMM_HALF] = reads_half(c);
     spec[GEMM_RESULT_HALF] = c->kind == UP ? c->half : 0;
     vkmoe_gemm_cut(io->device, io->variant, push->units, push->source_columns, spec);
+    if (c->wide_rows)
+        spec[GEMM_WIDE_ROWS] = c->wide_rows;
 }
 
 static void dispatch(struct kernel_io *io, struct dispatch *d)
