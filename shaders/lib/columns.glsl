@@ -66,14 +66,14 @@ vec2 load_columns(uvec2 first, uint at, uint ahead)
         load_u32x4_at(U32x4(first), at, ahead + 16)));
 }
 
-// This lane's of a record's columns of x, of which the second unit counts if `whole`.
-vec2 own_columns(unit x, unit y, bool whole)
+// This lane's of a record's columns of x. Where units end with its first half, the second may be
+// any of x: the weights' padding is zeros.
+vec2 own_columns(unit x, unit y)
 {
     if (IS(F32))
         return vec2(own_column(x.a, x.b), 0.0);
-    const vec2 own = vec2(own_column(vec4(x.a.xz, x.b.xz), vec4(y.a.xz, y.b.xz)),
+    return vec2(own_column(vec4(x.a.xz, x.b.xz), vec4(y.a.xz, y.b.xz)),
         own_column(vec4(x.a.yw, x.b.yw), vec4(y.a.yw, y.b.yw)));
-    return mix(vec2(0.0), own, bvec2(whole || LANE < 4));
 }
 #endif
 

@@ -63,7 +63,7 @@ vec2 own_x(product p, uint t, uint record, uint last)
 {
     const unit x = x_unit(p, t, record * RECORD_UNITS, ~0u);
     const unit y = x_unit(p, t, record * 2 + 1, last);
-    return own_columns(x, y, record * 2 + 1 <= last);
+    return own_columns(x, y);
 }
 
 // Adds the products of so many records. A sum that outlives a turn of the loop is in memory, since

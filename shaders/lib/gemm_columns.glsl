@@ -26,7 +26,7 @@ vec2 own_x(uint row, uint record)
     const uint u = record * RECORD_UNITS, v = min(u + 1, pc.units - 1);
     const unit x = load_row(GEMM_PACKED != 0, pc.source, row, u, pc.source_columns);
     const unit y = load_row(GEMM_PACKED != 0, pc.source, row, v, pc.source_columns);
-    return own_columns(x, y, GEMM_STEP % 2 == 0 || v > u);
+    return own_columns(x, y);
 }
 
 #endif
