@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "device/overrides.h"
+#include "moe/plan.h"
 #include "moe/tune_layer.h"
 #include "tiny_layer.h"
 
@@ -207,6 +208,45 @@ fail:
     return ok;
 }
 
+// Whether so many tokens are few for a layer of these weights, sorted or not.
+static bool few_tokens(enum vkmoe_dtype dtype, uint32_t *few, bool *columns)
+{
+    struct vkmoe_tune_params params = small_params();
+    struct tune_layer layer = { .device = NULL };
+    const struct caller caller = { &device->gpu.log, "test" };
+    bool ok = false;
+    params.dtype = dtype;
+    CHECK_OK(vkmoe_tune_layer_init(&caller, device, &params, 8, &layer));
+    *few = vkmoe_moe_few_tokens(layer.moe);
+    *columns = !strcmp(vkmoe_experts_form(&layer.moe->up, 1)->form, "columns");
+    CHECK(vkmoe_moe_plan(layer.moe, *few, *few).few);
+    CHECK(!vkmoe_moe_plan(layer.moe, *few + 1, *few + 1).few);
+    ok = true;
+fail:
+    vkmoe_tune_layer_finish(&layer);
+    return ok;
+}
+
+// Where lanes own columns of 16 bits, two tokens are sorted, unless it was measured otherwise.
+static bool test_few(void)
+{
+    static const enum vkmoe_dtype dtypes[] = { VKMOE_DTYPE_F32, VKMOE_DTYPE_F16, VKMOE_DTYPE_BF16,
+        VKMOE_DTYPE_Q8_0 };
+    uint32_t few;
+    bool columns;
+    CHECK(begin());
+    const uint32_t table = vkmoe_tuning(device, TUNE_DECODE_TOKENS);
+    for (uint32_t i = 0; i < ARRAY_SIZE(dtypes); i++) {
+        CHECK(few_tokens(dtypes[i], &few, &columns));
+        CHECK(few == (columns && dtypes[i] != VKMOE_DTYPE_F32 ? 1 : table));
+    }
+    CHECK(set_rows("decode_tokens 8\n"));
+    CHECK(few_tokens(VKMOE_DTYPE_BF16, &few, &columns) && few == 8);
+    return true;
+fail:
+    return false;
+}
+
 CLEAN_TESTS_MAIN(ON_DEVICE, clean_up, { "forms", test_forms }, { "values", test_values },
-    { "tune", test_tune }, { "other-rows", test_other_rows }, { "refused", test_refused },
-    { "wrong", test_wrong })
+    { "few", test_few }, { "tune", test_tune }, { "other-rows", test_other_rows },
+    { "refused", test_refused }, { "wrong", test_wrong })

@@ -2,6 +2,7 @@
 #include "device/shapes.h"
 
 #include "base/common.h"
+#include "device/overrides.h"
 
 uint32_t vkmoe_tuned_lanes(const vkmoe_device *device, enum tune what)
 {
@@ -14,6 +15,13 @@ uint32_t vkmoe_tuned_lanes(const vkmoe_device *device, enum tune what)
     return lanes;
 }
 
+// What was measured on this device counts for all its forms.
+static uint32_t column_tokens(const vkmoe_device *device)
+{
+    const bool measured = device->overrides && device->overrides->values[TUNE_DECODE_TOKENS];
+    return vkmoe_tuning(device, measured ? TUNE_DECODE_TOKENS : TUNE_COLUMN_TOKENS);
+}
+
 struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
 {
     return (struct shapes){
@@ -22,6 +30,7 @@ struct shapes vkmoe_shapes_choose(const vkmoe_device *device)
         .decode_unroll = vkmoe_tuning(device, TUNE_DECODE_UNROLL),
         .integer_unroll = vkmoe_tuning(device, TUNE_INTEGER_UNROLL),
         .decode_tokens = vkmoe_tuning(device, TUNE_DECODE_TOKENS),
+        .column_tokens = column_tokens(device),
         .direct_tokens = vkmoe_tuning(device, TUNE_DIRECT_TOKENS),
         .decode_together = vkmoe_tuning(device, TUNE_DECODE_TOGETHER),
         .decode_blocks = vkmoe_tuning(device, TUNE_DECODE_BLOCKS),

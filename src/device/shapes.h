@@ -14,6 +14,7 @@ struct shapes {
     uint32_t decode_unroll;   // units that a lane of theirs has under way, at most
     uint32_t integer_unroll;  // likewise, in integers
     uint32_t decode_tokens;   // the most that the decode kernels get
+    uint32_t column_tokens;   // likewise, where lanes would own columns of 16 bits
     uint32_t direct_tokens;   // likewise, of one matrix for all of them
     uint32_t decode_together; // of which a lane has sums at once, at most
     uint32_t decode_blocks;   // of matrix rows, for a workgroup of theirs

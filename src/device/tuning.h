@@ -10,6 +10,7 @@ enum tune {
     TUNE_DECODE_UNROLL,   // units that a lane of theirs has under way
     TUNE_INTEGER_UNROLL,  // likewise, where they multiply integers, in blocks of 4 units
     TUNE_DECODE_TOKENS,   // the most that the decode kernels get
+    TUNE_COLUMN_TOKENS,   // likewise, where lanes would own columns of 16 bits
     TUNE_DIRECT_TOKENS,   // likewise, of one matrix for all of them
     TUNE_DECODE_TOGETHER, // of which a lane has sums at once
     TUNE_DECODE_BLOCKS,   // blocks of 8 matrix rows for a workgroup of theirs

@@ -1,6 +1,8 @@
 // plan.c - see plan.h.
 #include "moe/plan.h"
 
+#include <string.h>
+
 #include "base/common.h"
 
 #include "shaders/decode.h"
@@ -96,13 +98,26 @@ static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
         + SCRATCH_SLACK;
 }
 
+// Of f32, a word has one column only, and two to four tokens gain nothing.
+static bool has_columns(const struct experts *e)
+{
+    return !strcmp(vkmoe_experts_form(e, 0)->form, "columns") && e->dtype != VKMOE_DTYPE_F32;
+}
+
+uint32_t vkmoe_moe_few_tokens(const vkmoe_moe *moe)
+{
+    const bool columns = has_columns(&moe->up) && has_columns(&moe->down)
+        && (!gate_is_apart(moe) || has_columns(&moe->gate));
+    return columns ? moe->up.shapes.column_tokens : moe->up.shapes.decode_tokens;
+}
+
 static bool are_few(const vkmoe_moe *moe, uint32_t tokens)
 {
     const struct vkmoe_moe_params *p = &moe->params;
     const bool may_drop = p->router.capacity > 0 && p->router.capacity < tokens;
     return !may_drop
         && (tokens == 1
-            || (tokens <= moe->up.shapes.decode_tokens
+            || (tokens <= vkmoe_moe_few_tokens(moe)
                 && tokens * p->experts_per_token <= DECODE_MAX_PAIRS));
 }
 

@@ -20,6 +20,10 @@ struct moe_plan {
     uint64_t size;
 };
 
+// Up to how many tokens are few. Sorted, lanes that own columns read weights of 16 bits once for
+// two tokens of an expert, which the decode kernels do not on CPUs.
+uint32_t vkmoe_moe_few_tokens(const vkmoe_moe *moe);
+
 // What the pairs of a layer are multiplied by.
 struct sorted_products vkmoe_moe_products(const vkmoe_moe *moe);
 

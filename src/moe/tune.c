@@ -9,6 +9,7 @@
 #include "base/params.h"
 #include "base/try.h"
 #include "device/overrides.h"
+#include "moe/plan.h"
 #include "moe/tune_layer.h"
 
 #include "shaders/decode.h"
@@ -173,7 +174,7 @@ static enum vkmoe_status tune_values(struct tuner *t)
 // Up to how many tokens the decode kernels are better than what sorts.
 static enum vkmoe_status tune_decode_tokens(struct tuner *t)
 {
-    const uint32_t table = vkmoe_tuning(t->device, TUNE_DECODE_TOKENS);
+    const uint32_t table = vkmoe_moe_few_tokens(t->layer.moe);
     uint32_t best = 1;
     for (uint32_t tokens = 2; tokens <= DECODE_MAX_TOKENS && are_few(t, tokens); tokens *= 2) {
         double few, many;
