@@ -1,6 +1,5 @@
-// gemm_columns.glsl - what gemm_columns_body.glsl needs, for experts of few rows. Where they have
-// more, lanes own rows of the matrix: more share what it takes to read weights word by word then,
-// and x is read in the order in which it lies.
+// gemm_columns.glsl - what gemm_columns_body.glsl needs. Where experts have many rows of f16, lanes
+// own rows of the matrix: more share what it takes to make floats of weights then.
 #ifndef GEMM_COLUMNS_GLSL
 #define GEMM_COLUMNS_GLSL
 

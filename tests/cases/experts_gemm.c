@@ -327,9 +327,9 @@ static bool fits(
         return unpacks && c->unpacked && variant->formats >> c->dtype & 1;
     if (units)
         return true;
-    // What rows_broadcast has besides q8_0, rows_broadcast_many runs: of that a few cases.
+    // rows_broadcast_many is the same code for f16: of rows_broadcast's a few cases.
     if (variant->needs & NEED_uniform_loads && variant->formats == FORMATS_wide && !test->everywhere
-        && c->dtype != VKMOE_DTYPE_Q8_0)
+        && c->dtype == VKMOE_DTYPE_F16)
         return false;
     return !c->fast && form_has(variant, c->dtype);
 }
