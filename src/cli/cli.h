@@ -200,6 +200,9 @@ struct cli_table {
 
 void cli_table_add(struct cli_table *table, enum cli_style style, const char *format, ...)
     VKMOE_PRINTF(3, 4);
+// A plain row of two columns.
+void cli_table_row(struct cli_table *table, const char *what, const char *format, ...)
+    VKMOE_PRINTF(3, 4);
 // Prints with `indent` blanks before each line, and releases the table.
 void cli_table_print(struct cli_table *table, int indent);
 

@@ -1,7 +1,6 @@
 // info.c - `vkmoe info`.
 #include "cli.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,20 +264,6 @@ static void add_experts(struct cli_table *table, const struct facts *facts)
         cli_dtype_name(info->dtype), cli_bytes(facts->block_size).text);
 }
 
-static void add_row(struct cli_table *table, const char *what, const char *format, ...)
-    VKMOE_PRINTF(3, 4);
-
-static void add_row(struct cli_table *table, const char *what, const char *format, ...)
-{
-    char text[2 * REASON_SIZE];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    cli_table_add(table, CLI_PLAIN, "%s", what);
-    cli_table_add(table, CLI_PLAIN, "%s", text);
-}
-
 // `text` from a file, for a terminal.
 static const char *printable(const char *text, char *buffer, size_t size)
 {
@@ -299,36 +284,36 @@ static void add_family(struct cli_table *table, const struct facts *facts)
     else
         cli_table_add(table, CLI_BOLD, "%s, treated as %s", name, treated_as);
     if (facts->all.quantisation[0])
-        add_row(table, "quantised", "%s", facts->all.quantisation);
+        cli_table_row(table, "quantised", "%s", facts->all.quantisation);
 }
 
 // Of a family that is known, in a checkpoint that cannot be used.
 static void add_config(struct cli_table *table, const struct vkmoe_checkpoint_info *info)
 {
-    add_row(table, "blocks", "%u, of which %u with experts", info->blocks + info->decoder_blocks,
-        info->moe_blocks);
+    cli_table_row(table, "blocks", "%u, of which %u with experts",
+        info->blocks + info->decoder_blocks, info->moe_blocks);
     if (info->moe_blocks == 0)
         return;
-    add_row(table, "experts", "%u in a block, of which a token takes %u%s", info->experts,
+    cli_table_row(table, "experts", "%u in a block, of which a token takes %u%s", info->experts,
         info->experts_per_token, info->shared_inner ? " and the shared one" : "");
-    add_row(table, "widths", "hidden %u, in an expert %u", info->hidden, info->inner);
+    cli_table_row(table, "widths", "hidden %u, in an expert %u", info->hidden, info->inner);
 }
 
 static void add_sizes(struct cli_table *table, const struct facts *facts)
 {
     const struct vkmoe_checkpoint_info *info = &facts->counted;
     if (info->treated_as[0])
-        add_row(table, "vocabulary", "%u", info->vocabulary);
-    add_row(table, "parameters", "%s in %u tensor%s", cli_quantity(info->parameters).text,
+        cli_table_row(table, "vocabulary", "%u", info->vocabulary);
+    cli_table_row(table, "parameters", "%s in %u tensor%s", cli_quantity(info->parameters).text,
         info->tensors, info->tensors == 1 ? "" : "s");
     for (uint32_t i = 0; i < facts->dtype_count; i++)
-        add_row(table, i ? "" : "types", "%s: %s in %llu tensor%s", facts->dtypes[i].name,
+        cli_table_row(table, i ? "" : "types", "%s: %s in %llu tensor%s", facts->dtypes[i].name,
             cli_bytes(facts->dtypes[i].size).text, (unsigned long long)facts->dtypes[i].tensors,
             facts->dtypes[i].tensors == 1 ? "" : "s");
-    add_row(table, "size", "%s in %u file%s", cli_bytes(info->file_size).text, info->files,
+    cli_table_row(table, "size", "%s in %u file%s", cli_bytes(info->file_size).text, info->files,
         info->files == 1 ? "" : "s");
     if (facts->all.absent_tensors)
-        add_row(table, "missing", "%u tensor%s and %u file%s that the index names",
+        cli_table_row(table, "missing", "%u tensor%s and %u file%s that the index names",
             facts->all.absent_tensors, facts->all.absent_tensors == 1 ? "" : "s",
             facts->all.missing_files, facts->all.missing_files == 1 ? "" : "s");
 }
@@ -337,13 +322,13 @@ static void add_prospects(struct cli_table *table, const struct facts *facts)
 {
     const struct prospect *layer = &facts->layer, *generate = &facts->generate;
     char reason[REASON_SIZE];
-    add_row(table, "layer", "%s%s",
+    cli_table_row(table, "layer", "%s%s",
         layer->runs             ? "runs"
             : facts->block_size ? "does not run for every block: "
                                 : "does not run: ",
         layer->runs ? "" : printable(layer->reason, reason, sizeof reason));
     printable(generate->reason, reason, sizeof reason);
-    add_row(table, "generate", "%s%s",
+    cli_table_row(table, "generate", "%s%s",
         !generate->runs           ? "does not run: "
             : generate->from_text ? "runs"
                                   : "runs from token ids only: ",

@@ -13,16 +13,14 @@ struct cli_cell {
 
 enum { MAX_COLUMNS = 16 };
 
-void cli_table_add(struct cli_table *table, enum cli_style style, const char *format, ...)
+static void add(struct cli_table *table, enum cli_style style, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, again);
     va_end(again);
     char *text = cli_alloc((size_t)length + 1);
     vsnprintf(text, (size_t)length + 1, format, args);
-    va_end(args);
     if (table->count == table->capacity) {
         uint32_t capacity = 2 * table->capacity + 32;
         struct cli_cell *cells = cli_alloc(capacity * sizeof *cells);
@@ -33,6 +31,23 @@ void cli_table_add(struct cli_table *table, enum cli_style style, const char *fo
         table->capacity = capacity;
     }
     table->cells[table->count++] = (struct cli_cell){ text, style };
+}
+
+void cli_table_add(struct cli_table *table, enum cli_style style, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add(table, style, format, args);
+    va_end(args);
+}
+
+void cli_table_row(struct cli_table *table, const char *what, const char *format, ...)
+{
+    va_list args;
+    cli_table_add(table, CLI_PLAIN, "%s", what);
+    va_start(args, format);
+    add(table, CLI_PLAIN, format, args);
+    va_end(args);
 }
 
 // Columns that UTF-8 text takes, if each character takes one.
