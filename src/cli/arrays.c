@@ -215,3 +215,14 @@ int cli_fail_bad(const char *name, const struct cli_bad *bad, uint64_t tokens)
         (unsigned long long)bad->column, (unsigned long long)bad->rows, (unsigned long long)tokens,
         tokens == 1 ? " is" : "s are");
 }
+
+int cli_fail_bad_logits(
+    const char *path, const char *what, const float *logits, uint32_t vocabulary)
+{
+    const struct cli_bad bad = cli_find_bad(logits, vocabulary, 1);
+    return bad.rows == 0
+        ? 0
+        : cli_fail("%s: %s: the logits are not finite (%llu of %u; that of %llu is %s)", path, what,
+            (unsigned long long)bad.rows, vocabulary, (unsigned long long)bad.row,
+            cli_name_bad(bad.value));
+}

@@ -192,9 +192,9 @@ static int talk(struct chat *chat)
 static int start(struct chat *chat)
 {
     struct cli_session *s = &chat->session;
-    if (chat->context > s->context)
-        return cli_fail(
-            "%s: knows %u positions, --context is %u", chat->checkpoint, s->context, chat->context);
+    const int status = cli_session_check_positions(s, "context", chat->context);
+    if (status != 0)
+        return status;
     const uint32_t preset = s->context < DEFAULT_CONTEXT ? s->context : DEFAULT_CONTEXT;
     return cli_running_start(&chat->running, s, chat->context ? chat->context : preset, false);
 }

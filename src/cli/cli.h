@@ -112,6 +112,8 @@ struct cli_usage {
     uint32_t option_count;
 };
 
+// Digits and nothing else.
+bool cli_parse_number(const char *text, uint32_t *out);
 // Negative: go on. Otherwise the exit status: help was printed, or what is wrong.
 int cli_parse(const struct cli_usage *usage, int argc, char **argv);
 // Of a command whose operand is a model; `table` is an array of its options.
@@ -231,6 +233,9 @@ void cli_add_bad(struct cli_bad *bad, const struct cli_bad *next, uint64_t first
 const char *cli_name_bad(float value); // "NaN"
 // 0, or 1 and a message if the `tokens` rows of what is called `name` are not all finite.
 int cli_fail_bad(const char *name, const struct cli_bad *bad, uint64_t tokens);
+// The same for a token's logits: `what` says what they are no good for.
+int cli_fail_bad_logits(
+    const char *path, const char *what, const float *logits, uint32_t vocabulary);
 
 // ------------------------------------------------------------------- output.c: files written
 
@@ -276,7 +281,9 @@ int cli_open_device(const char *select, bool validate, vkmoe_device **out);
 int cli_open_device_for(
     const struct vkmoe_log *log, const char *select, bool validate, vkmoe_device **out);
 int cli_open_model(const char *path, vkmoe_checkpoint **out);
-uint64_t cli_now(void); // ns
+uint64_t cli_now(void);                                // ns
+uint64_t cli_pipelines_ns(const vkmoe_device *device); // as in vkmoe_device_info
+uint64_t cli_median(uint64_t *times, uint32_t count);  // at least one; sorts them
 
 // A buffer with contents.
 enum vkmoe_status cli_upload(

@@ -48,29 +48,14 @@ void cli_continuation_finish(struct cli_continuation *c)
     *c = (struct cli_continuation){ 0 };
 }
 
-static uint64_t pipelines_ns(const struct cli_session *session)
-{
-    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
-    vkmoe_device_get_info(session->device, &info);
-    return info.pipelines_ns;
-}
-
 int cli_continuation_read(struct cli_continuation *c)
 {
     struct cli_session *s = c->session;
-    const uint64_t start = cli_now(), ready = pipelines_ns(s);
+    const uint64_t start = cli_now(), ready = cli_pipelines_ns(s->device);
     const uint32_t from = c->run;
-    int status = 0;
-    while (status == 0 && c->run < s->count && !cli_interrupted) {
-        const uint32_t left = s->count - c->run, tokens = left < s->chunk ? left : s->chunk;
-        if (c->run > from)
-            cli_progress("prompt: token %u of %u", c->run - from, s->count - from);
-        status = cli_session_forward(s, c->run, tokens, tokens == left, c->logits);
-        c->run += tokens;
-    }
-    cli_progress(NULL);
+    const int status = cli_session_read(s, &c->run, c->logits);
     c->read += c->run - from;
-    const uint64_t made = pipelines_ns(s) - ready;
+    const uint64_t made = cli_pipelines_ns(s->device) - ready;
     c->ready_ns += made;
     c->read_ns += cli_now() - start - made;
     return status;
@@ -82,11 +67,9 @@ static int choose(struct cli_continuation *c, uint32_t *token)
     const struct cli_session *s = c->session;
     const int64_t id = cli_sample(&c->sampling->sampler, c->logits, s->frame.vocabulary);
     if (id < 0) {
-        const struct cli_bad bad = cli_find_bad(c->logits, s->frame.vocabulary, 1);
-        return cli_fail("%s: token %u cannot be chosen: the logits are not finite (%llu of %u; "
-                        "that of %llu is %s)",
-            s->path, s->count, (unsigned long long)bad.rows, s->frame.vocabulary,
-            (unsigned long long)bad.row, cli_name_bad(bad.value));
+        char what[48];
+        snprintf(what, sizeof what, "token %u cannot be chosen", s->count);
+        return cli_fail_bad_logits(s->path, what, c->logits, s->frame.vocabulary);
     }
     *token = (uint32_t)id;
     c->ended = cli_session_is_end(s, *token);

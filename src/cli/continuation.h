@@ -15,9 +15,10 @@ struct cli_running {
     enum vkmoe_dtype cache_dtype; // after cli_running_parse()
 };
 
-#define CLI_RUNNING(running) \
-    CLI_SAMPLING(&(running)->sampling), CLI_EXACT(&(running)->exact), \
-        CLI_CACHE_TYPE(&(running)->cache_type), \
+#define CLI_RUNNING(running) CLI_SAMPLING(&(running)->sampling), CLI_RUNNING_UNSAMPLED(running)
+// Where no token is chosen.
+#define CLI_RUNNING_UNSAMPLED(running) \
+    CLI_EXACT(&(running)->exact), CLI_CACHE_TYPE(&(running)->cache_type), \
         CLI_WHERE(&(running)->device, &(running)->validate)
 
 // Of zeroed ones. Negative: all is understood. Or the exit status.

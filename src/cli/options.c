@@ -41,8 +41,7 @@ static void print_help(const struct cli_usage *usage)
     cli_table_print(&table, 2);
 }
 
-// Digits and nothing else.
-static bool parse_number(const char *text, uint32_t *out)
+bool cli_parse_number(const char *text, uint32_t *out)
 {
     for (const char *c = text; *c; c++) {
         if (!isdigit((unsigned char)*c))
@@ -59,7 +58,7 @@ static bool parse_block(const char *text, struct vkmoe_block *out)
     static const char prefix[] = "decoder.";
     out->part =
         strncmp(text, prefix, sizeof prefix - 1) == 0 ? VKMOE_PART_DECODER : VKMOE_PART_BLOCKS;
-    return parse_number(
+    return cli_parse_number(
         text + (out->part != VKMOE_PART_BLOCKS ? sizeof prefix - 1 : 0), &out->index);
 }
 
@@ -87,7 +86,7 @@ static int set_option(
         option->texts->items[option->texts->count++] = value;
     else if (option->text)
         *option->text = value;
-    else if (option->count && (!parse_number(value, option->count) || *option->count == 0))
+    else if (option->count && (!cli_parse_number(value, option->count) || *option->count == 0))
         return cli_misuse(
             usage->command, "--%s is '%s', expected a number from 1", option->name, value);
     else if (option->block && !parse_block(value, option->block))

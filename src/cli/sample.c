@@ -12,7 +12,7 @@ struct cli_candidate {
     double p; // not normalised
 };
 
-static uint64_t splitmix64(uint64_t *state)
+uint64_t cli_random(uint64_t *state)
 {
     uint64_t z = *state += 0x9e3779b97f4a7c15;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
@@ -58,7 +58,7 @@ static uint32_t draw(const struct cli_candidate *candidates, uint32_t count, uin
     double sum = 0, reached = 0;
     for (uint32_t i = 0; i < count; i++)
         sum += candidates[i].p;
-    const double at = (double)(splitmix64(state) >> 11) * 0x1p-53 * sum; // below sum
+    const double at = (double)(cli_random(state) >> 11) * 0x1p-53 * sum; // below sum
     for (uint32_t i = 0; i < count; i++) {
         reached += candidates[i].p;
         if (at < reached)

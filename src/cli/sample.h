@@ -23,6 +23,9 @@ struct cli_sampler {
     struct cli_candidate *candidates; // made by the first cli_sample(); free() it
 };
 
+// The next of splitmix64's numbers.
+uint64_t cli_random(uint64_t *state);
+
 // The token's id, or -1 if a logit is not finite.
 int64_t cli_sample(struct cli_sampler *sampler, const float *logits, uint32_t count);
 

@@ -153,7 +153,7 @@ static int stretch_context(struct cli_session *s)
     return status;
 }
 
-static int open_model(struct cli_session *s, const char *path)
+int cli_session_open_model(struct cli_session *s, const char *path)
 {
     *s = (struct cli_session){ .path = path, .frame = { VKMOE_INIT(vkmoe_frame) } };
     int status = cli_open_model(path, &s->checkpoint);
@@ -172,7 +172,7 @@ int cli_session_open(
     *s = (struct cli_session){ 0 };
     int status = cli_prompt_read(prompt);
     if (status == 0)
-        status = open_model(s, path);
+        status = cli_session_open_model(s, path);
     if (status == 0)
         status = ids ? read_ids(s, ids, &s->tokens, &s->count) : read_text(s, prompt);
     if (status != 0 || s->frame.encoder_blocks == 0)
@@ -189,7 +189,7 @@ int cli_session_open(
 int cli_session_open_ids(
     struct cli_session *s, const char *path, const char *ids, const char *input)
 {
-    int status = open_model(s, path);
+    int status = cli_session_open_model(s, path);
     if (status == 0)
         status = read_ids(s, ids, &s->tokens, &s->count);
     if (status == 0 && s->frame.encoder_blocks == 0 && input)
@@ -201,12 +201,19 @@ int cli_session_open_ids(
 
 int cli_session_open_empty(struct cli_session *s, const char *path)
 {
-    const int status = open_model(s, path);
+    const int status = cli_session_open_model(s, path);
     if (status == 0 && s->frame.encoder_blocks > 0)
         return cli_fail("%s: is an encoder-decoder, which answers one text and knows no turns; "
                         "'vkmoe generate' runs it",
             path);
     return status == 0 ? open_tokenizer(s, ", so it cannot read text") : status;
+}
+
+int cli_session_check_positions(const struct cli_session *s, const char *option, uint32_t positions)
+{
+    return positions <= s->context
+        ? 0
+        : cli_fail("%s: knows %u positions, --%s is %u", s->path, s->context, option, positions);
 }
 
 int cli_session_encode(struct cli_session *s, const struct cli_marked_text *text, bool first,
@@ -425,6 +432,11 @@ static uint32_t context_of(const struct cli_session *s, uint32_t end)
     return end < s->count ? s->count : end;
 }
 
+static bool is_interrupted(const struct cli_session *s)
+{
+    return s->interrupted && *s->interrupted;
+}
+
 static int run_tokens(
     struct cli_session *s, uint32_t first, uint32_t tokens, uint32_t logits_count, float *logits)
 {
@@ -462,7 +474,7 @@ static int renew_cache(struct cli_session *s, uint32_t first, uint32_t end, bool
     s->is_long = is_long;
     s->is_stale = true;
     uint32_t at = 0;
-    while (status == 0 && at < first && !(s->interrupted && *s->interrupted)) {
+    while (status == 0 && at < first && !is_interrupted(s)) {
         const uint32_t tokens = least(s->chunk, first - at);
         if (has_line && at > 0)
             cli_progress("%s context: token %u of %u", is_long ? "long" : "short", at, first);
@@ -478,6 +490,21 @@ int cli_session_forward(
 {
     const int status = renew_cache(s, first, first + tokens, true);
     return status != 0 || s->is_stale ? status : run_tokens(s, first, tokens, logits_count, logits);
+}
+
+int cli_session_read(struct cli_session *s, uint32_t *run, float *logits)
+{
+    const uint32_t from = *run;
+    int status = 0;
+    while (status == 0 && *run < s->count && !is_interrupted(s)) {
+        const uint32_t left = s->count - *run, tokens = least(left, s->chunk);
+        if (*run > from)
+            cli_progress("prompt: token %u of %u", *run - from, s->count - from);
+        status = cli_session_forward(s, *run, tokens, tokens == left, logits);
+        *run += tokens;
+    }
+    cli_progress(NULL);
+    return status;
 }
 
 // Whether the step that was recorded last is as one for this position would be recorded.

@@ -57,6 +57,12 @@ int cli_session_open_ids(
 // tokens are bytes or have a tokenizer.
 int cli_session_open_empty(struct cli_session *session, const char *path);
 
+// The same for a text of ids, whatever they stand for; the model may have an encoder.
+int cli_session_open_model(struct cli_session *session, const char *path);
+// Fails with a message if the opened model knows less than `option` wants.
+int cli_session_check_positions(
+    const struct cli_session *session, const char *option, uint32_t positions);
+
 struct cli_session_params {
     const char *device;
     bool validate;
@@ -91,6 +97,10 @@ bool cli_session_is_end(const struct cli_session *session, uint32_t token);
 // are read; the next call runs them.
 int cli_session_forward(struct cli_session *session, uint32_t first, uint32_t tokens,
     uint32_t logits_count, float *logits);
+
+// Runs the text from position *run on, chunk by chunk, and reads the logits of its last token. *run
+// becomes its end, or where it was interrupted.
+int cli_session_read(struct cli_session *session, uint32_t *run, float *logits);
 
 // Runs any one token at a position below the capacity, and reads its logits. Records this only
 // now and then: most steps are a repetition of the last. As above when interrupted.

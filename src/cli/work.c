@@ -41,6 +41,25 @@ uint64_t cli_now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
+uint64_t cli_pipelines_ns(const vkmoe_device *device)
+{
+    struct vkmoe_device_info info = { VKMOE_INIT(vkmoe_device_info) };
+    vkmoe_device_get_info(device, &info);
+    return info.pipelines_ns;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+uint64_t cli_median(uint64_t *times, uint32_t count)
+{
+    qsort(times, count, sizeof *times, compare_times);
+    return (times[(count - 1) / 2] + times[count / 2]) / 2;
+}
+
 enum vkmoe_status cli_upload(
     vkmoe_device *device, const void *data, uint64_t size, vkmoe_buffer **out)
 {
@@ -52,12 +71,6 @@ enum vkmoe_status cli_submit_and_wait(vkmoe_stream *stream)
 {
     TRY_RETURN(vkmoe_stream_submit(stream, NULL));
     return vkmoe_stream_wait(stream, UINT64_MAX);
-}
-
-static int compare_times(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
 }
 
 // The layer's arrays on the device. What is NULL was not needed.
@@ -112,9 +125,8 @@ static enum vkmoe_status run_timed(
         status = run_once(stream, layer, arrays, run->tokens);
         times[run->timed++] = cli_now() - before;
     }
-    qsort(times, run->timed, sizeof *times, compare_times);
     if (run->timed)
-        run->median_ns = (times[(run->timed - 1) / 2] + times[run->timed / 2]) / 2;
+        run->median_ns = cli_median(times, run->timed);
     free(times);
     return status;
 }
