@@ -52,7 +52,7 @@ input=$recorded/layer0_moe_input.npy
 # --------------------------------------------------------------------------------- the command line
 
 expect 0 --help
-for command in devices info layer quantize tune check; do
+for command in devices info layer bench quantize tune check; do
     has "^  $command  "
 done
 expect 0 -h
@@ -60,7 +60,7 @@ expect 0 --version
 has '^vkmoe [0-9]+\.[0-9]+\.[0-9]+$'
 finish "help and version"
 
-for command in devices info layer tune check; do
+for command in devices info layer bench tune check; do
     expect 0 "$command" --help
     has "^usage: vkmoe $command"
     has '^  --json'

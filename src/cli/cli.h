@@ -24,6 +24,7 @@
     X(logits, "run a whole model on a text and write its logits") \
     X(generate, "continue a text") \
     X(chat, "talk with a model, turn by turn") \
+    X(bench, "time a whole model, to compare devices") \
     X(quantize, "write a model as a GGUF file, in fewer bits") \
     X(tune, "find what is fastest on a device, and keep it") \
     X(route, "show which experts a text's tokens go to") \

@@ -245,6 +245,7 @@ void cli_session_cut(struct cli_session *s, uint32_t count)
 {
     s->count = count;
     s->uploaded = least(s->uploaded, count);
+    s->step_longest = 0; // steps are recorded for as far as the text reaches now
 }
 
 static bool is_among(const uint32_t *tokens, uint32_t count, uint32_t token)

@@ -1,4 +1,5 @@
-// session.h - a whole model and one text, as `logits`, `generate`, `chat` and `route` run them.
+// session.h - a whole model and one text, as `logits`, `generate`, `chat`, `bench` and `route` run
+// them.
 #ifndef VKMOE_CLI_SESSION_H
 #define VKMOE_CLI_SESSION_H
 
