@@ -407,8 +407,7 @@ struct vkmoe_attention_params {
     uint32_t heads;             // of one expert; head_size times that at most 65536; `latent`: 1024
     uint32_t kv_heads;          // likewise; divides heads, unless expert_kv_heads is set
     // Which kv heads an expert's heads use: `expert_kv_heads` of them, which divides heads, from
-    // first_kv_head[e] on (MoH, where each expert is a head with a kv head of its own). 0 and
-    // NULL: all of them.
+    // first_kv_head[e] on (MoH: each expert is a head with a kv head of its own). 0, NULL: all.
     uint32_t expert_kv_heads;
     const uint32_t *first_kv_head; // [experts]
     bool tiled_kv;    // head h uses kv head h % kv_heads (JetMoE), not h / (heads / kv_heads)
@@ -453,7 +452,8 @@ struct vkmoe_attention_params {
         struct vkmoe_view bias; // [heads][2 * reach + 1]
         uint32_t reach;         // 1 to 65535
     } position;
-    float value_clip; // 0: none; q, k and v are clamped to +- this, after the norm (OLMoE)
+    // 0: none; q, k and v are clamped to +- this, after the norm and before RoPE; NaN stays NaN
+    float value_clip; // (clip_qkv of OLMoE and DBRX, GGUF's attention.clamp_kqv)
     struct vkmoe_rope rope;
     const struct vkmoe_pattern *patterns; // [experts]; NULL: causal over everything
     enum vkmoe_precision precision;       // of the projections, and between them

@@ -12,9 +12,12 @@
 
 #define SQUARE_LANES min(LANES, STORE_LANES)
 
+// A NaN stays one, of which clamp() makes a number on some drivers. It is known by its bits, since
+// drivers may take isnan() for false.
 float clip(float x)
 {
-    return STORE_CLIP != 0.0 ? clamp(x, -STORE_CLIP, STORE_CLIP) : x;
+    const bool is_nan = (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;
+    return STORE_CLIP == 0.0 || is_nan ? x : clamp(x, -STORE_CLIP, STORE_CLIP);
 }
 
 // What cosines and sines are multiplied with; LongRoPE has one for each of its tables.

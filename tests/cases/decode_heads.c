@@ -38,6 +38,8 @@ static const struct heads_case cases[] = {
         .biased = true},
     CASE("llama4", .shapes = GPU_1), SHAPE(2, 5, 1, 96), PLACED(2, 40), .temperature = 0.75f,
         .floor = 9}, OF(64, F16)},
+    CASE("dbrx", .shapes = GPU_4 | CPU_8), SHAPE(5, 6, 1, 64), ROPE(HALF, 64), PLACED(2, 33),
+        .clip = 0.5f}, OF(64, BF16)},
     CASE("kv-only", .shapes = GPU_1 | CPU_1), SHAPE(2, 4, 2, 32), ROPE(HALF, 32), PLACED(2, 33),
         NORMS}, OF(64, BF16), .norm = true, .kv_only = true},
     CASE("cache-f16", .shapes = GPU_1 | CPU_1), SHAPE(3, 2, 1, 64), ROPE(HALF, 64), PLACED(2, 33),

@@ -113,6 +113,10 @@ static const struct store_case cases[] = {
         .latent = 96, .query_size = 24, .cache = CACHE_Q8_0},
     CASE("broken-q8_0", .shapes = GPU), SHAPE(5, 2, 2, 96), PLACED(1, 33), .cache = CACHE_Q8_0,
         .broken = true},
+    CASE("broken-q8_0-clip", .shapes = GPU), SHAPE(5, 2, 2, 96), PLACED(1, 33),
+        .cache = CACHE_Q8_0, .broken = true, .clip = 0.5f},
+    CASE("broken-clip", BOTH), SHAPE(5, 2, 2, 96), ROPE(HALF, 96), PLACED(1, 33), .broken = true,
+        .clip = 0.5f}, // infinities become numbers, and what is NaN stays so
     CASE("head-80-wide", .shapes = GPU), SHAPE(3, 3, 1, 80), ROPE(INTERLEAVED, 80),
         PLACED(2, 33), .query_norm = HEAD_NORM_WIDE, .key_norm = HEAD_NORM_EACH, .clip = 0.75f},
 
@@ -200,9 +204,9 @@ static void add_keys(struct kernel_io *io, const struct store_model *m)
     const size_t cache_rows =
         c->compact ? m->query_rows : (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
     const uint32_t words = cache_row_words(c->cache, c->head_size);
-    io_add(io, "keys", ROLE_OUT, cache_rows, words);
+    io_add(io, "keys", ROLE_OUT, cache_rows, words)->nan = c->broken;
     if (!c->latent)
-        io_add(io, "values", ROLE_OUT, cache_rows, words);
+        io_add(io, "values", ROLE_OUT, cache_rows, words)->nan = c->broken;
 }
 
 static void fill(struct kernel_io *io)

@@ -93,7 +93,7 @@ static void rotate(const struct store_case *c, uint32_t position, double *head)
 static void clip(const struct store_case *c, uint32_t count, double *x)
 {
     for (uint32_t i = 0; c->clip != 0.0f && i < count; i++)
-        x[i] = fmax(-c->clip, fmin(x[i], c->clip));
+        x[i] = isnan(x[i]) ? x[i] : fmax(-c->clip, fmin(x[i], c->clip));
 }
 
 // `heads` heads as they are after norm, clip and RoPE, or RoPE and norm.
@@ -121,7 +121,9 @@ static void expect_row(const struct store_case *c, const struct store_model *m, 
     const size_t rows = (size_t)MAX(c->sequences, 1) * c->kv_heads * c->capacity;
     float rounded[STORE_MAX_HEAD_SIZE];
     for (uint32_t i = 0; i < m->padded && !words; i++)
-        floats[row * m->padded + i] = i < c->head_size ? head[i] : 0.0;
+        floats[row * m->padded + i] = i >= c->head_size ? 0.0
+            : isnan(head[i])                            ? (double)INFINITY // see kernel_operand.nan
+                                                        : head[i];
     for (uint32_t i = 0; i < c->head_size; i++)
         rounded[i] = head[i] == 0.0 ? 0.0f : (float)head[i];
     if (words)

@@ -169,7 +169,7 @@ static void project(const struct reference_attention *a, const double *x, const 
             reference_normalize(norm, a->norm_epsilon, a->head_size, out + h * a->head_size);
     }
     for (uint32_t i = 0; a->value_clip != 0.0 && i < width; i++)
-        out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
+        out[i] = isnan(out[i]) ? NAN : fmin(fmax(out[i], -a->value_clip), a->value_clip);
 }
 
 // Values over their root mean square, each head alone.

@@ -24,7 +24,7 @@ static void project(const struct reference_attention *a, const float *x, const d
     if (norm)
         reference_normalize(norm, a->norm_epsilon, a->head_size, out);
     for (uint32_t i = 0; a->value_clip != 0.0 && i < a->head_size; i++)
-        out[i] = fmin(fmax(out[i], -a->value_clip), a->value_clip);
+        out[i] = isnan(out[i]) ? NAN : fmin(fmax(out[i], -a->value_clip), a->value_clip);
     if (turns)
         reference_rotate(a, a->head_size, 0, place, out);
 }
