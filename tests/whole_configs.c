@@ -186,6 +186,16 @@ static const struct value_case value_cases[] = {
         .has_windows = true, .windows = { 0, 7, 0, 0 } },
     { "heads-of-the-attribute-map", "switch_transformers", "\"num_heads\":3",
         "\"num_attention_heads\":3", .scale = 1.0 },
+    { "dbrx-attribute-map", "dbrx", "\"d_model\":48,\"n_heads\":4,\"n_layers\":2,\"max_seq_len\"",
+        "\"hidden_size\":48,\"num_attention_heads\":4,\"num_hidden_layers\":2,"
+        "\"max_position_embeddings\"",
+        .rope = { HALF, .base = 5e5f }, .max_positions = 128 },
+    { "dbrx-base-5", "dbrx", "\"rope_theta\":500000}",
+        "\"rope_theta\":null},\"rope_parameters\":{\"rope_theta\":77}",
+        .rope = { HALF, .base = 77.0f } },
+    { "dbrx-base-saved", "dbrx", "\"rope_theta\":500000}",
+        "\"rope_theta\":500000},\"rope_parameters\":{\"rope_theta\":10000}",
+        .rope = { HALF, .base = 5e5f } },
 };
 
 static bool check_llama4(

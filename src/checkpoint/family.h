@@ -24,6 +24,7 @@ enum layout {
     // stacked and separate ones leaves this to the shapes.
     LAYOUT_TRANSPOSED = 1,
     LAYOUT_INTERLEAVED = 2, // gate_up: gate is the even rows, up the odd; else gate comes first
+    LAYOUT_ROWS = 4,        // stacked tensors are [experts * inner][hidden], that of down too
 };
 
 // Tensor names after the block's prefix, alternatives "a|b" of which the first that is there

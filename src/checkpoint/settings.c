@@ -20,11 +20,12 @@ void vkmoe_setting_fail(
     settings->status = vkmoe_fail(settings->log, status, "%s: %s", settings->path, text);
 }
 
-// The member named by the first `length` bytes of `key`.
-static const struct value *find_key(struct settings *settings, const char *key, size_t length)
+// The member of an object named by the first `length` bytes of `key`.
+static const struct value *find_member(
+    struct settings *settings, const struct value *object, const char *key, size_t length)
 {
     const struct value *found = NULL;
-    VALUE_EACH(item, settings->object)
+    VALUE_EACH(item, object)
     {
         if (strncmp(item->name, key, length) != 0 || item->name[length] != '\0')
             continue;
@@ -33,6 +34,22 @@ static const struct value *find_key(struct settings *settings, const char *key, 
         found = item;
     }
     return found;
+}
+
+// The same of the settings, or of an object there that the key names before a slash.
+static const struct value *find_key(struct settings *settings, const char *key, size_t length)
+{
+    const struct value *object = settings->object;
+    const char *end = key + length, *slash;
+    while ((slash = memchr(key, '/', (size_t)(end - key)))) {
+        object = find_member(settings, object, key, (size_t)(slash - key));
+        if (object && object->kind != VALUE_NULL && object->kind != VALUE_OBJECT)
+            vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is no object", object->name);
+        if (!value_is(object, VALUE_OBJECT))
+            return NULL;
+        key = slash + 1;
+    }
+    return find_member(settings, object, key, (size_t)(end - key));
 }
 
 const struct value *vkmoe_setting_find(struct settings *settings, const char *keys)

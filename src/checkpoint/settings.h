@@ -3,7 +3,8 @@
 //
 // The first thing found wrong is logged and kept in `status`; what is read afterwards
 // is a preset, so that a reader asks for everything and looks at `status` once.
-// `keys` are alternatives "a|b", the first one present counts. A null is an absence.
+// `keys` are alternatives "a|b", the first one present counts. A null is an absence. In
+// "a/b", a names an object that holds b.
 #ifndef VKMOE_SETTINGS_H
 #define VKMOE_SETTINGS_H
 

@@ -105,6 +105,22 @@ static void check_blocks(
         tensor->name, tensor->dtype);
 }
 
+// The view of one expert whose inner rows lie below those of the one before; a row of down is a
+// column there.
+static struct vkmoe_view view_rows(
+    struct builder *b, const char *pattern, uint32_t expert, bool down)
+{
+    const struct vkmoe_moe_params *p = &b->out->params;
+    const uint64_t shape[4] = { (uint64_t)p->experts * p->inner, experts_width(p) };
+    struct vkmoe_view view = vkmoe_lookup_view(&b->lookup, pattern, expert, shape);
+    view = vkmoe_view_offset(view, (int64_t)expert * p->inner * view.row_stride);
+    if (down) {
+        view.column_stride = view.row_stride;
+        view.row_stride = 1;
+    }
+    return view;
+}
+
 // A [rows][columns] view of one expert, from its own tensor or its part of a stacked one.
 static struct vkmoe_view view_expert(
     struct builder *b, const char *patterns, uint32_t expert, uint32_t rows, uint32_t columns)
@@ -113,6 +129,8 @@ static struct vkmoe_view view_expert(
     vkmoe_lookup_find(&b->lookup, patterns, expert, pattern);
     if (strchr(pattern, '{') || is_dense(b))
         return vkmoe_lookup_view(&b->lookup, pattern, expert, (const uint64_t[4]){ rows, columns });
+    if (b->source->family->layout & LAYOUT_ROWS)
+        return view_rows(b, pattern, expert, patterns == b->source->names->down);
     const uint64_t shape[4] = { b->out->params.experts, b->transposed ? columns : rows,
         b->transposed ? rows : columns };
     struct vkmoe_view view = vkmoe_lookup_view(&b->lookup, pattern, expert, shape);

@@ -206,10 +206,20 @@ static void read_rope(const struct whole_source *source, struct vkmoe_attention_
 {
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
+    struct vkmoe_rope preset = whole->rope;
+    preset.base = read_scale(settings, whole->rope_base_key, (double)preset.base);
     if (!whole->rope_alpha
-        || !vkmoe_rope_read_alpha(settings, &whole->rope, params->head_size, &params->rope))
+        || !vkmoe_rope_read_alpha(settings, &preset, params->head_size, &params->rope))
         vkmoe_rope_read(
-            settings, &whole->rope, read_max_positions(source), whole->rope_grows, &params->rope);
+            settings, &preset, read_max_positions(source), whole->rope_grows, &params->rope);
+    const bool has_base =
+        whole->rope_base_key && vkmoe_setting_find(settings, whole->rope_base_key);
+    // Beside it, for want of another, transformers 5 writes the preset.
+    if (has_base && params->rope.base == whole->rope.base)
+        params->rope.base = preset.base;
+    if (has_base && params->rope.base != preset.base)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is %g, but rope_theta %g",
+            whole->rope_base_key, (double)preset.base, (double)params->rope.base);
     read_growth(source, params);
     params->long_rope.attention_factor = vkmoe_rope_read_long_factor(settings, &params->rope);
     if (whole->latent.says_part) {

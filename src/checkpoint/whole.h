@@ -106,6 +106,7 @@ struct whole {
     struct vkmoe_rope rope;
     double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
     const char *rope_size_key; // elements of a head, instead of that factor; NULL: none
+    const char *rope_base_key; // of its base, where that is not with the rest; or NULL
     bool rope_alpha;           // its dynamic scaling may have an alpha
     bool rope_grows;           // YaRN may say that queries grow with their positions
     double rope_growth;        // how much, without a scaling

@@ -19,6 +19,7 @@ published today.
     steps.npy       the same of one token after another, where that is another function (dynamic
     RoPE)
 """
+import functools
 import json
 import pathlib
 import shutil
@@ -69,6 +70,13 @@ MODELS = {
         **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6,
             "num_experts_per_tok": 3,
         "norm_topk_prob": False, "clip_qkv": 1.0}),
+    # Likewise, with norms without biases.
+    "dbrx": ("Dbrx", "ForCausalLM", {
+        **ENDS, "d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 256,
+        "attn_config": {"clip_qkv": 1.0, "kv_n_heads": 2, "rope_theta": 500.0},
+        "ffn_config": {"hidden_size": 32, "ffn_hidden_size": 20, "moe_num_experts": 6,
+                       "moe_top_k": 3},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}),
     "flex_olmo": ("FlexOlmo", "ForCausalLM", {
         **ENDS, **HEADS, "intermediate_size": 16, "num_hidden_layers": 2, "num_experts": 6,
         "num_experts_per_tok": 3, "max_position_embeddings": 256}),
@@ -225,11 +233,12 @@ MODELS = {
 def distribution(name, shape):
     """Mean and deviation of a parameter, by its name."""
     if name.endswith(("norm.weight", "scale", "layer_scalar", "layernorm_1.weight",
-            "layernorm_2.weight")):
+            "layernorm_2.weight", "norm_1.weight", "norm_2.weight", "norm_f.weight")):
         return 1.0, 0.3
     if name.endswith("bias") or name.endswith("sinks"):
         return 0.0, 0.5
-    if "relative_attention_bias" in name or "embed_tokens" in name or "shared.weight" in name:
+    if any(part in name for part in
+            ("relative_attention_bias", "embed_tokens", "shared.weight", "wte.weight")):
         return 0.0, 1.0
     transposed = name.startswith(("gpt_oss", "llama4"))
     inputs = shape[-2] if len(shape) == 3 and transposed else shape[-1]
@@ -298,12 +307,36 @@ def share_position_bias(model):
                 bias)  # no parameter of its own
 
 
+def run_experts(mlp, inputs, chosen, weights):
+    """What DBRX's experts are in transformers 4: act(x w1') (x v1') w2."""
+    tokens = inputs.reshape(-1, inputs.shape[-1])
+    w1, v1, w2 = (matrix.view(mlp.moe_num_experts, mlp.ffn_hidden_size, -1)
+        for matrix in (mlp.w1, mlp.v1, mlp.w2))
+    outputs = torch.zeros_like(tokens)
+    for token, ids, factors, to in zip(tokens, chosen, weights, outputs):
+        for e, factor in zip(ids, factors):
+            to += factor * ((mlp.activation_fn(w1[e] @ token) * (v1[e] @ token)) @ w2[e])
+    return outputs.view(inputs.shape)
+
+
+def restore_experts(model):
+    """DBRX's classes in transformers 5.12.1 swap the widths of model and experts, which only works
+    where both are the same, and multiply by each of an expert's matrices transposed."""
+    for block in model.transformer.blocks:
+        router, experts = block.ffn.router, block.ffn.experts
+        router.layer = torch.nn.Linear(
+            model.config.d_model, router.layer.out_features, bias=False).float()
+        experts.forward = functools.partial(run_experts, experts.mlp)
+
+
 def make(label):
     family, ending, settings = MODELS[label]
     config = getattr(transformers, f"{family}Config")(**settings)
     config._experts_implementation = config._attn_implementation = "eager"
     model = getattr(transformers, family.removesuffix("Text") + ending)(config).float().eval()
     assert model.config._experts_implementation == model.config._attn_implementation == "eager"
+    if family == "Dbrx":
+        restore_experts(model)
     fill(model, label)
     if family == "SwitchTransformers":
         share_position_bias(model)

@@ -322,8 +322,8 @@ static void fill(const struct whole_family *family, uint64_t seed, struct whole_
     out->embedding = random_array(&around, "embedding", size, 1.0, 0.0);
     out->head = random_array(&around, out->tied ? "embedding" : "head", size, 1.0, 0.0);
     out->final_norm = random_array(&around, "final norm", d, 0.3, 1.0);
-    out->layer_norm = family->has & HAS_NORM_BIASES;
-    if (out->layer_norm)
+    out->layer_norm = family->has & (HAS_NORM_BIASES | HAS_LAYER_NORMS);
+    if (family->has & HAS_NORM_BIASES)
         out->final_norm_bias = random_array(&around, "final norm bias", d, 0.3, 0.0);
     if (family->has & HAS_HEAD_BIAS)
         out->head_bias = random_array(&around, "head bias", out->vocabulary, 0.5, 0.0);
@@ -378,19 +378,22 @@ bool whole_checkpoint_rewrite_config(const struct whole_checkpoint *checkpoint, 
 static void add_decoder_only(
     struct file *file, const struct whole_family *family, const struct whole_checkpoint *c)
 {
+    static const struct whole_names usual = { "model.embed_tokens.weight", "model.norm.weight",
+        "model.layers.%u.", "input_layernorm.weight", "post_attention_layernorm.weight" };
+    const struct whole_names *names = family->names ? family->names : &usual;
     const uint64_t *table = SHAPE(c->vocabulary, c->hidden);
-    const char *embedding = family->embedding ? family->embedding : "model.embed_tokens.weight";
+    const char *embedding = family->embedding ? family->embedding : names->embedding;
     whole_add(file, embedding, c->embedding, table);
-    whole_add(file, "model.norm.weight", c->final_norm, SHAPE(c->hidden));
+    whole_add(file, names->final_norm, c->final_norm, SHAPE(c->hidden));
     whole_add(file, "model.norm.bias", c->final_norm_bias, SHAPE(c->hidden));
     whole_add(file, "lm_head.bias", c->head_bias, SHAPE(c->vocabulary));
     if (!c->tied)
         whole_add(file, "lm_head.weight", c->head, table);
     for (uint32_t b = 0; b < c->block_count; b++) {
         const struct whole_checkpoint_block *block = &c->blocks[b];
-        snprintf(file->prefix, sizeof file->prefix, "model.layers.%u.", b);
-        whole_add(file, "input_layernorm.weight", block->attention_norm, SHAPE(c->hidden));
-        const char *behind = "post_attention_layernorm.weight";
+        snprintf(file->prefix, sizeof file->prefix, names->block, b);
+        whole_add(file, names->attention_norm, block->attention_norm, SHAPE(c->hidden));
+        const char *behind = names->experts_norm;
         whole_add(file, block->post_norm ? "pre_mlp_layernorm.weight" : behind, block->experts_norm,
             SHAPE(c->hidden));
         whole_add(file, behind, block->attention_post_norm, SHAPE(c->hidden));

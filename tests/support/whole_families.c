@@ -4,6 +4,9 @@
 const double whole_short_factor[] = { 1.0, 1.25, 1.5, 1.0625, 2.0, 3.0 };
 const double whole_long_factor[] = { 1.5, 2.0, 4.0, 8.0, 16.0, 40.0 };
 static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
+static const struct whole_names dbrx_names = { "transformer.wte.weight",
+    "transformer.norm_f.weight", "transformer.blocks.%u.", "norm_attn_norm.norm_1.weight",
+    "norm_attn_norm.norm_2.weight" };
 
 // Sizes, and what else there is to say.
 #define FRAME(hidden_, epsilon, block_epsilon, ...) \
@@ -394,6 +397,18 @@ static const struct whole_family families[] = {
         SILU_EXPERTS(40, 4, 2, .score = VKMOE_SCORE_IDENTITY, .select = VKMOE_SELECT_SPARSEMIXER,
             .sparsemixer_threshold = 0.02),
         WRITTEN_BY(whole_write_dense_attention, whole_write_mixtral)),
+    // LayerNorms without biases, a clip that is felt
+    MODEL("dbrx", "dbrx", 32,
+        "\"d_model\":48,\"n_heads\":4,\"n_layers\":2,\"max_seq_len\":128,"
+        "\"attn_config\":{\"model_type\":\"\",\"clip_qkv\":0.75,\"kv_n_heads\":2,"
+        "\"rope_theta\":500000},\"ffn_config\":{\"model_type\":\"\","
+        "\"ffn_hidden_size\":40,\"moe_jitter_eps\":0.01,\"moe_loss_weight\":0.05,"
+        "\"moe_num_experts\":6,\"moe_top_k\":3},\"tie_word_embeddings\":false",
+        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_LAYER_NORMS, .names = &dbrx_names,
+        FRAME(48, 1e-5, 1e-5, .max_positions = 128),
+        DENSE(4, 2, 12, .value_clip = 0.75, ROPE(5e5f)),
+        SILU_EXPERTS(40, 6, 3, SOFTMAX_GATE, .renormalize = true),
+        WRITTEN_BY(whole_write_dbrx_attention, whole_write_dbrx)),
     // Norms after RoPE, whose base alpha has changed; lists of one number; a dense block first
     MODEL("hunyuan_v1_moe", "hunyuan_v1_moe", 32,
         "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":[24,24],"

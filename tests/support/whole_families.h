@@ -46,6 +46,7 @@ enum {
     HAS_POST_NORMS = 1 << 13,  // behind attention and network
     HAS_HEAD_GATE = 1 << 14,   // of each element
     HAS_WINDOW_ROPE = 1 << 15, // blocks without a window have no RoPE
+    HAS_LAYER_NORMS = 1 << 16, // without biases
 };
 
 // Writers of attention and experts. whole_writers.c
@@ -53,14 +54,21 @@ typedef void attention_writer(struct file *file, const struct reference_attentio
 typedef void experts_writer(struct file *file, const struct reference_layer *l);
 attention_writer whole_write_dense_attention, whole_write_fused_attention;
 attention_writer whole_write_latent_attention, whole_write_routed_attention;
-attention_writer whole_write_llama4_attention;
+attention_writer whole_write_llama4_attention, whole_write_dbrx_attention;
 experts_writer whole_write_mixtral, whole_write_minimax, whole_write_qwen, whole_write_deepseek;
 experts_writer whole_write_ernie, whole_write_bailing, whole_write_granite, whole_write_jetmoe;
 experts_writer whole_write_gpt_oss, whole_write_hunyuan, whole_write_llama4, whole_write_afmoe;
+experts_writer whole_write_dbrx;
+
+// Of embedding and final norm, of a block's prefix, with %u, and of its two norms.
+struct whole_names {
+    const char *embedding, *final_norm, *block, *attention_norm, *experts_norm;
+};
 
 struct whole_family {
     const char *name, *config;
-    const char *embedding; // the tensor's name; NULL: the usual one
+    const char *embedding;           // the tensor's name; NULL: the usual one
+    const struct whole_names *names; // of all of these; likewise
     enum vkmoe_dtype dtype;
     uint32_t blocks, vocabulary;
     unsigned has;

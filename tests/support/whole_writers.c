@@ -29,19 +29,31 @@ void whole_write_dense_attention(struct file *file, const struct reference_atten
     whole_add(file, "self_attn.gate_proj.weight", a->gate, SHAPE(width, a->hidden));
 }
 
-// Queries, keys and values in one matrix, as Ling has them.
-void whole_write_fused_attention(struct file *file, const struct reference_attention *a)
+// Queries, keys and values in one matrix.
+static void write_fused(
+    struct file *file, const struct reference_attention *a, const char *inputs, const char *output)
 {
     const size_t width = a->heads * a->head_size, kv = a->kv_heads * a->head_size, d = a->hidden;
     double *all = allocate((width + 2 * kv) * d, sizeof(double));
     memcpy(all, a->query, width * d * sizeof(double));
     memcpy(all + width * d, a->key, kv * d * sizeof(double));
     memcpy(all + (width + kv) * d, a->value, kv * d * sizeof(double));
-    whole_add(file, "attention.query_key_value.weight", all, SHAPE(width + 2 * kv, d));
-    whole_add(file, "attention.dense.weight", a->output, SHAPE(d, width));
+    whole_add(file, inputs, all, SHAPE(width + 2 * kv, d));
+    whole_add(file, output, a->output, SHAPE(d, width));
+    free(all);
+}
+
+// As Ling has them.
+void whole_write_fused_attention(struct file *file, const struct reference_attention *a)
+{
+    write_fused(file, a, "attention.query_key_value.weight", "attention.dense.weight");
     whole_add(file, "attention.query_layernorm.weight", a->query_norm, SHAPE(a->head_size));
     whole_add(file, "attention.key_layernorm.weight", a->key_norm, SHAPE(a->head_size));
-    free(all);
+}
+
+void whole_write_dbrx_attention(struct file *file, const struct reference_attention *a)
+{
+    write_fused(file, a, "norm_attn_norm.attn.Wqkv.weight", "norm_attn_norm.attn.out_proj.weight");
 }
 
 // Keys and values of a head next to each other, the former transposed.
@@ -256,6 +268,20 @@ void whole_write_gpt_oss(struct file *file, const struct reference_layer *l)
     free(both);
     free(down);
     free(bias);
+}
+
+// All experts one below the other, down transposed.
+void whole_write_dbrx(struct file *file, const struct reference_layer *l)
+{
+    const size_t d = l->hidden, f = l->inner, experts = l->experts;
+    double *down = allocate(experts * f * d, sizeof(double));
+    for (size_t i = 0; i < experts * f * d; i++)
+        down[i] = l->down[(i / d / f * d + i % d) * f + i / d % f];
+    whole_add(file, "ffn.router.layer.weight", l->router, SHAPE(experts, d));
+    whole_add(file, "ffn.experts.mlp.w1", l->gate, SHAPE(experts * f, d));
+    whole_add(file, "ffn.experts.mlp.v1", l->up, SHAPE(experts * f, d));
+    whole_add(file, "ffn.experts.mlp.w2", down, SHAPE(experts * f, d));
+    free(down);
 }
 
 // The norms of queries and keys have no weights.
