@@ -68,7 +68,10 @@ struct gguf_target {
     bool alternate_window; // of its own, in every other block
     bool fourth_full;      // each fourth block has no window, and no RoPE
     bool sparsemixer;      // with the jitter that was published
-    bool layer_norm;       // norms have biases, and the head may have one
+    bool layer_norm;       // norms may have biases, and the head one
+    bool centered;         // their epsilon has another key than that of RMS norms
+    bool output_norm;      // the norm before experts is called after attention's output
+    bool fused;            // queries, keys and values are one tensor, and their clip is said
     bool norm_after_rope;
     bool shared_by_key; // else the width of shared experts is that of the others times their count
     bool has_interval;  // of blocks with experts

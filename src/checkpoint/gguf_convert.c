@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/try.h"
 #include "weights/view.h"
+#include "checkpoint/lookup.h"
 
 // ---------------------------------------------------------------------------- tensors
 
@@ -98,10 +99,36 @@ static void add_turned_bias(struct gguf_converter *c, enum gguf_name name,
 
 // -------------------------------------------------------------------------- attention
 
-static void add_attention(struct gguf_converter *c, const struct vkmoe_attention_params *p)
+// Heads of queries, then of keys, then of values.
+static void add_fused_inputs(struct gguf_converter *c, const struct vkmoe_attention_params *p)
+{
+    const struct vkmoe_view *const parts[] = { p->query.matrices, &p->key.matrix,
+        &p->value.matrix };
+    const uint32_t counts[] = { p->heads, p->kv_heads, p->kv_heads };
+    struct gguf_tensor tensor = {
+        .rank = 2, .count = p->heads + 2 * p->kv_heads, .rows = p->head_size
+    };
+    struct vkmoe_view *views = vkmoe_arena_take(&c->out->arena, tensor.count * sizeof *views);
+    if (!views) {
+        refuse_memory(c);
+        return;
+    }
+    tensor.views = views;
+    tensor.shape[0] = p->hidden;
+    tensor.shape[1] = (uint64_t)tensor.count * tensor.rows;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        for (uint32_t h = 0; h < counts[i]; h++)
+            *views++ =
+                vkmoe_view_offset(*parts[i], (int64_t)h * p->head_size * parts[i]->row_stride);
+    }
+    snprintf(tensor.name, sizeof tensor.name, "%s", label_of(c, GGUF_FUSED).text);
+    vkmoe_gguf_add(c->out, &tensor, false);
+}
+
+static void add_inputs(
+    struct gguf_converter *c, const struct vkmoe_attention_params *p, uint32_t turned)
 {
     const uint32_t all = p->heads * p->head_size, kv = p->kv_heads * p->head_size;
-    const uint32_t turned = c->turned ? p->head_size : 0;
     add_part(c,
         &(struct part){
             label_of(c, GGUF_QUERY).text, p->query.matrices, 2, 1, all, p->hidden, turned });
@@ -109,6 +136,16 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
         &(struct part){ label_of(c, GGUF_KEY).text, &p->key.matrix, 2, 1, kv, p->hidden, turned });
     if (p->value.matrix.data != p->key.matrix.data)
         add_matrix(c, GGUF_VALUE, &p->value.matrix, kv, p->hidden);
+}
+
+static void add_attention(struct gguf_converter *c, const struct vkmoe_attention_params *p)
+{
+    const uint32_t all = p->heads * p->head_size, kv = p->kv_heads * p->head_size;
+    const uint32_t turned = c->turned ? p->head_size : 0;
+    if (c->target.fused)
+        add_fused_inputs(c, p);
+    else
+        add_inputs(c, p, turned);
     add_matrix(c, GGUF_OUTPUT, p->output.matrices, p->hidden, all);
     if (turned) {
         add_turned_bias(c, GGUF_QUERY_BIAS, &p->query.bias, all, turned);
@@ -252,8 +289,11 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
         add_latent(c, &attention);
     else
         add_attention(c, &attention);
-    add_vector(c, c->target.post_norm ? GGUF_POST_ATTENTION_NORM : GGUF_EXPERTS_NORM, &norms[1],
-        c->frame.hidden);
+    add_vector(c,
+        c->target.post_norm         ? GGUF_POST_ATTENTION_NORM
+            : c->target.output_norm ? GGUF_OUTPUT_NORM
+                                    : GGUF_EXPERTS_NORM,
+        &norms[1], c->frame.hidden);
     if (experts)
         add_experts(c, &moe);
     else

@@ -208,7 +208,7 @@ static void put_heads(struct gguf_converter *c)
         vkmoe_gguf_put_own_u32(c, "attention.head_count_kv", p->kv_heads);
     vkmoe_gguf_put_own_u32(c, "attention.key_length", p->head_size);
     vkmoe_gguf_put_own_u32(c, "attention.value_length", p->head_size);
-    if (p->value_clip != 0.0f)
+    if (p->value_clip != 0.0f || c->target.fused)
         vkmoe_gguf_put_own_f32(c, "attention.clamp_kqv", p->value_clip);
 }
 

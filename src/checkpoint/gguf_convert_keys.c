@@ -136,7 +136,9 @@ static void put_frame(struct gguf_converter *c)
     vkmoe_gguf_put_own_u32(c, "context_length", frame->max_positions);
     vkmoe_gguf_put_own_u32(c, "embedding_length", frame->hidden);
     vkmoe_gguf_put_own_u32(c, "vocab_size", frame->vocabulary);
-    vkmoe_gguf_put_own_f32(c, "attention.layer_norm_rms_epsilon", frame->norm_epsilon);
+    vkmoe_gguf_put_own_f32(c,
+        c->target.centered ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+        frame->norm_epsilon);
     if (frame->logits_cap != 0.0f)
         vkmoe_gguf_put_own_f32(c, "final_logit_softcapping", frame->logits_cap);
     for (uint32_t i = 0; i < ARRAY_SIZE(scales); i++) {

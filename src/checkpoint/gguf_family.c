@@ -42,6 +42,7 @@ enum ways {
     FIXED_CHUNKS = 8,     // chunks and what goes with them are as Llama 4 was published
     BARE_BIAS = 16,       // the bias that selects has no suffix
     SUM_UNLESS_SAID = 32, // weights by a key are divided by their sum if it is absent
+    FUSED = 64,           // queries, keys and values are one tensor
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -98,6 +99,7 @@ static const struct architecture architectures[] = {
         SHARED_BY_KEY },
     { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
+    { "dbrx", "dbrx", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, BIT(OUTPUT_NORM), FUSED },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN), HAS_INTERVAL | FIXED_CHUNKS },
@@ -181,6 +183,9 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .fourth_full = whole && whole->window == WINDOW_BUT_EVERY,
         .sparsemixer = sparsemixer,
         .layer_norm = whole && whole->layer_norm,
+        .centered = whole && whole->layer_norm && !(found->needs & BIT(ATTENTION_NORM_BIAS)),
+        .output_norm = found->needs & BIT(OUTPUT_NORM),
+        .fused = found->ways & FUSED,
         .norm_after_rope = whole && whole->norm_after_rope,
         .shared_by_key = found->ways & SHARED_BY_KEY,
         .has_interval = found->ways & HAS_INTERVAL,
@@ -301,9 +306,10 @@ static void set_attention_names(
         .gate = vkmoe_gguf_name(s, GGUF_HEAD_GATE),
         .attention_norm_bias = vkmoe_gguf_name(s, GGUF_ATTENTION_NORM_BIAS),
         .experts_norm_bias = vkmoe_gguf_name(s, GGUF_EXPERTS_NORM_BIAS),
-        .experts_norm = whole->parallel   ? NULL
-            : s->there[GGUF_EXPERTS_NORM] ? "ffn_norm.weight"
-                                          : "post_attention_norm.weight",
+        .experts_norm = whole->parallel              ? NULL
+            : architecture->needs & BIT(OUTPUT_NORM) ? "attn_output_norm.weight"
+            : s->there[GGUF_EXPERTS_NORM]            ? "ffn_norm.weight"
+                                                     : "post_attention_norm.weight",
     };
     if (architecture->needs & BIT(POST_NORM)) {
         struct attention_names *names = &whole->names[PLACE_BLOCKS];
@@ -325,7 +331,8 @@ static void set_attention_names(
     whole->ends = (struct end_names){
         .embedding = GGUF_EMBEDDING,
         .final_norm = GGUF_FINAL_NORM,
-        .final_norm_bias = whole->layer_norm && (s->final_norm_bias || !whole->parallel)
+        .final_norm_bias = whole->layer_norm
+                && (s->final_norm_bias || architecture->needs & BIT(ATTENTION_NORM_BIAS))
             ? GGUF_FINAL_NORM_BIAS
             : NULL,
         .head = GGUF_HEAD,
@@ -351,8 +358,10 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
     const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", head, 1, MAX_WIDTH);
     static const char *const epsilons[] = { "attention.layer_norm_rms_epsilon",
         "attention.layer_norm_epsilon" };
-    const bool other_epsilon =
-        !vkmoe_setting_find(settings, epsilons[0]) && vkmoe_setting_find(settings, epsilons[1]);
+    const bool centred = published && published->layer_norm && !published->rms_by_key;
+    const bool has_first = vkmoe_setting_find(settings, epsilons[0]);
+    const bool has_second = vkmoe_setting_find(settings, epsilons[1]);
+    const bool other_epsilon = centred ? has_second || !has_first : has_second && !has_first;
     const bool granite = published && published->embedding_scale_key;
     const bool latent = published && published->latent.is_latent;
     const bool has_head = vkmoe_setting_find(settings, "attention.key_length")

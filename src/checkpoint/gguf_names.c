@@ -75,7 +75,8 @@ static void note_unread(
     const struct tensor *const dense[], uint32_t blocks, uint64_t needs, struct gguf_survey *out)
 {
     static const enum gguf_name others[] = { GGUF_POST_NORM, GGUF_DENSE_POST_NORM,
-        GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE, GGUF_HEAD_GATE };
+        GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE, GGUF_HEAD_GATE,
+        GGUF_OUTPUT_NORM };
     static const enum gguf_name shared[] = { GGUF_SHARED_GATE, GGUF_SHARED_DOWN,
         GGUF_SHARED_TOKEN_GATE };
     const bool beside = needs & GGUF_BIT(EXPERTS_PRE_NORM);
@@ -84,8 +85,11 @@ static void note_unread(
         if (!(read >> others[i] & 1))
             note_unknown(out->there[others[i]], out);
     }
-    if (out->there[GGUF_EXPERTS_NORM] && !(needs & GGUF_BIT(POST_NORM)))
+    if ((out->there[GGUF_EXPERTS_NORM] && !(needs & GGUF_BIT(POST_NORM)))
+        || needs & GGUF_BIT(OUTPUT_NORM))
         note_unknown(out->there[GGUF_POST_ATTENTION_NORM], out);
+    if (needs & GGUF_BIT(OUTPUT_NORM))
+        note_unknown(out->there[GGUF_EXPERTS_NORM], out);
     for (size_t i = 0; i < ARRAY_SIZE(shared) && !out->there[GGUF_SHARED_UP]; i++)
         note_unknown(out->there[shared[i]], out);
     for (uint32_t b = 0; b < blocks && !beside; b++) {

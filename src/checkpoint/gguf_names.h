@@ -15,6 +15,7 @@
     NAME(VALUE, "attn_v.weight") \
     NAME(FUSED, "attn_qkv.weight") \
     NAME(OUTPUT, "attn_output.weight") \
+    NAME(OUTPUT_NORM, "attn_output_norm.weight") \
     NAME(QUERY_BIAS, "attn_q.bias") \
     NAME(KEY_BIAS, "attn_k.bias") \
     NAME(VALUE_BIAS, "attn_v.bias") \

@@ -274,7 +274,7 @@ static bool is_used(const struct builder *b, const char *name)
         n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value,
         plain ? n->output_bias : NULL, norms ? n->query_norm : NULL,
         norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, plain ? n->gate : NULL,
-        n->ignored, n->attention_norm, n->attention_norm_bias,
+        n->ignored, n->attention_norm, n->attention_norm_bias, n->experts_norm,
         b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
         biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
         bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL, down ? n->query_down : NULL,

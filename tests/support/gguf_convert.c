@@ -24,6 +24,7 @@ static const struct architecture {
     bool unit_norms; // of queries and keys, without tensors
     bool gate_keys;  // which say how the gate computes
     bool cohere;     // a norm for each block, windows with a period, shared experts averaged
+    bool centered;   // LayerNorms have a key of their own, and queries, keys and values are fused
     bool deepseek;   // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
     bool name_only; // files of it are not made here
@@ -34,6 +35,7 @@ static const struct architecture {
     { "gpt_oss", "gpt-oss", .own_inner = true, .experts_norm = "post_attention_norm.weight" },
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
     { "phimoe", "phimoe" },
+    { "dbrx", "dbrx", .centered = true, .experts_norm = "attn_output_norm.weight" },
     { "hunyuan_v1_moe", "hunyuan-moe", .own_inner = true },
     { "llama4", "llama4", .own_inner = true, .unit_norms = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
@@ -82,7 +84,7 @@ struct converter {
     struct gguf_writer parts[MAX_PARTS];
     uint32_t count, tensors; // parts, and tensors so far
     uint32_t block;
-    bool fused;
+    bool fused, inputs_fused; // gate and up; queries, keys and values
 };
 
 // ------------------------------------------------------------------------------ keys
@@ -180,7 +182,8 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
         write_gate_keys(c, &moe->router);
     if (c->architecture->own_inner)
         write_u32(c, "expert_feed_forward_length", moe->inner);
-    const bool centered = c->architecture->cohere && frame->layer_norm;
+    const bool centered =
+        c->architecture->centered || (c->architecture->cohere && frame->layer_norm);
     write_f32(c, centered ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
         (double)frame->norm_epsilon);
     if (c->architecture->cohere) {
@@ -289,14 +292,14 @@ static void write_inputs(struct converter *c, const struct rows rows[3], const c
     for (int i = 0; i < 3; i++) {
         double *out = together + (size_t)count * columns;
         const uint32_t own = copy_rows(c, &rows[i], size, columns, out);
-        if (!c->fused) {
+        if (!c->inputs_fused) {
             double *alone = allocate((size_t)own * columns, sizeof *alone);
             memcpy(alone, out, (size_t)own * columns * sizeof *alone);
             write_array(c, rows[i].name, alone, own, columns);
         }
         count += own;
     }
-    if (c->fused)
+    if (c->inputs_fused)
         write_array(c, fused, together, all, columns);
     else
         free(together);
@@ -538,6 +541,7 @@ static bool convert(vkmoe_checkpoint *checkpoint, const char *path, uint32_t par
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     vkmoe_checkpoint_get_info(checkpoint, &info);
     struct converter c = { .architecture = find(info.treated_as), .count = parts, .fused = fused };
+    c.inputs_fused = fused || (c.architecture && c.architecture->centered);
     struct architecture other;
     if (c.architecture && edit->architecture) {
         other = *c.architecture;
