@@ -68,16 +68,6 @@ static void run_case(struct tap *tap, struct harness *harness, const struct vari
     }
 }
 
-// Shares of two drivers are complements although one has more forms than the other, as they count
-// from the form on. Of forms that one of them alone has it runs all.
-static uint32_t share_of(const struct tap *tap, const struct variant *variant)
-{
-    if (variant->needs & NEED_uniform_loads)
-        return 0;
-    const bool is_newest_only = variant->needs & (NEED_shuffle | NEED_ANY_MATRIX);
-    return is_newest_only && tap->share_rest ? 0 : tap->share;
-}
-
 static void run_variant(
     struct tap *tap, struct harness *harness, const struct variant *variant, bool all)
 {
@@ -88,8 +78,10 @@ static void run_variant(
                 tap, variant->name, *variant->spirv_size ? "not for this device" : "not compiled");
         return;
     }
+    // Shares of two drivers are parts of one whole although one has more forms than the other, as
+    // they count from the form on. Only the newest has uniform loads: it runs all of those.
     const uint32_t share = tap->share;
-    tap->share = share_of(tap, variant);
+    tap->share = variant->needs & NEED_uniform_loads ? 0 : share;
     tap->wanted = (uint32_t)(variant - vkmoe_variants);
     for (uint32_t i = 0; i < suite->case_count; i++)
         run_case(tap, harness, variant, suite_case(suite, i), all);

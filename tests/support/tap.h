@@ -33,7 +33,6 @@ struct tap {
     bool list;
     uint32_t share, wanted; // of the tests, one in `share` is run; 0: all
     uint32_t share_from;    // the first of them
-    bool share_rest;        // all but these
     uint32_t count, failed;
 };
 
@@ -69,20 +68,18 @@ static inline bool tap_begin(struct tap *tap, int argc, char **argv)
     return true;
 }
 
-// Of what is asked for, "3" in this variable of the environment lets tests 0, 3, 6, ... run, "3+1"
-// tests 1, 4, 7, ..., and "3-1" all but those, so that drivers can share them. Not set, or 0: all.
+// Of what is asked for, "3" in this variable of the environment lets tests 0, 3, 6, ... run, and
+// "3+1" or "3+4" tests 1, 4, 7, ..., so that drivers, and one run after another, can share them.
+// Not set, or 0: all.
 static inline void tap_take_share(struct tap *tap, const char *variable)
 {
     const char *text = getenv(variable);
     char *end = NULL;
     tap->share = text ? (uint32_t)strtoul(text, &end, 10) : 0;
-    if (tap->share && (*end == '+' || *end == '-')) {
-        tap->share_rest = *end == '-';
+    if (tap->share && *end == '+')
         tap->share_from = (uint32_t)strtoul(end + 1, NULL, 10) % tap->share;
-    }
     if (tap->share && !tap->list)
-        printf("#   of %u tests, number %u is %s\n", tap->share, tap->share_from,
-            tap->share_rest ? "left out" : "run");
+        printf("#   of %u tests, number %u is run\n", tap->share, tap->share_from);
 }
 
 // True if the test of this name is to run, with `always` whatever the share. With --list prints the
@@ -91,7 +88,7 @@ static inline bool tap_wants_always(struct tap *tap, const char *name, bool alwa
 {
     if (tap->filter && !strstr(name, tap->filter))
         return false;
-    if (tap->share && (tap->wanted++ % tap->share == tap->share_from) == tap->share_rest && !always)
+    if (tap->share && tap->wanted++ % tap->share != tap->share_from && !always)
         return false;
     if (tap->list)
         printf("%s\n", name);
