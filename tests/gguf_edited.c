@@ -138,6 +138,7 @@ static const struct edited {
     { "dbrx/ffn_norm.weight", "dbrx", "does not know what tensor blk.0.ffn_norm.weight is for",
         { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_norm.weight", { 48 } } },
     { "dbrx/unclamped", "dbrx", NULL, { "clamp_kqv" } },
+    { "dbrx/no-epsilon", "dbrx", "needs attention.layer_norm_epsilon", { "norm_epsilon" } },
     MISSING("afmoe", "attn_gate.weight", "afmoe"),
     MISSING("afmoe", "post_attention_norm.weight", "afmoe"),
     MISSING("afmoe", "post_ffw_norm.weight", "afmoe"),
@@ -349,6 +350,22 @@ static bool check_scale(void)
         && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM;
 }
 
+// LayerNorms have the epsilon of LayerNorms, whatever else the file says.
+static bool check_epsilon(void)
+{
+    static const struct gguf_edit edit = { .number_key = "dbrx.attention.layer_norm_rms_epsilon",
+        .number = "0.1" };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
+    vkmoe_checkpoint *checkpoint = NULL;
+    const char *path = folder_path("epsilon.gguf");
+    const bool ok = write_edited("dbrx", &edit, path)
+        && vkmoe_checkpoint_open(path, &printing_log, &checkpoint) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK && frame.layer_norm
+        && frame.norm_epsilon == 1e-5f;
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return ok;
+}
+
 // What keys of Mellum say if they are absent: weights are divided by their sum, and each fourth
 // block has no window.
 static bool check_mellum(void)
@@ -513,9 +530,9 @@ static bool check_lines(void)
 
 int main(int argc, char **argv)
 {
-    TEST_TABLE(tests, { "scale", check_scale }, { "mellum", check_mellum },
-        { "groups", check_groups }, { "latent", check_latent }, { "half", check_half },
-        { "strings", check_strings }, { "lines", check_lines });
+    TEST_TABLE(tests, { "scale", check_scale }, { "epsilon", check_epsilon },
+        { "mellum", check_mellum }, { "groups", check_groups }, { "latent", check_latent },
+        { "half", check_half }, { "strings", check_strings }, { "lines", check_lines });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
         return 2;
