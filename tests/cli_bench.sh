@@ -17,7 +17,8 @@ like() {
     tr -d '\n' <"$2/config.json" | sed "$3" >"$tmp/$1/config.json"
 }
 
-# table TEST TOKENS RUNS - the last table has such a line, whose numbers are in order.
+# table TEST TOKENS RUNS - the last table has such a line, whose numbers are in order. RUNS is a
+# regular expression.
 table() {
     local found
     found=$(grep -E "^$1 $2 +[0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2} +$3\$" "$out")
@@ -119,17 +120,6 @@ for test in found["tests"]:
 assert made <= found["pipelines_ns"], "compiled, but not in a warm-up"
 assert spent <= wall, "more time than there was"
 PYTHON
-    cp "$out" "$tmp/many"
-    expect 0 bench "$mixtral" --json --prompt-tokens 700 --count 10 --runs 4
-    # Each run computes all of its tokens: on whatever machine two chunks take longer than a part of
-    # one, and 300 steps than 10.
-    expect_json "$tmp/many" <<'PYTHON'
-import json, sys
-few, many = ([min(run["ns"] for run in test["runs"]) for test in json.load(open(name))["tests"]]
-    for name in sys.argv[1:3])
-assert few[0] > 1.2 * many[0], ("prompt", few, many)
-assert many[1] > 5 * few[1], ("generate", few, many)
-PYTHON
     finish "JSON, and times that add up"
 
     # One element of the last norm.
@@ -205,7 +195,7 @@ if [ -n "$python" ] && has_terminals; then
     interrupt_at 'generate 300: run 3 of 100' "$mixtral" --prompt-tokens 7 --count 300 \
         --runs 100 || problem "status $?"
     table prompt 7 100
-    table generate 300 2
+    table generate 300 '[1-9][0-9]?' # not 100, however long the signal takes
     says $'\r\033\\[K''loading the model'
     says $'\r\033\\[K''prompt 7: warming up'
     says $'\r\033\\[K''generate 300: warming up, token [0-9]+'
@@ -215,8 +205,9 @@ if [ -n "$python" ] && has_terminals; then
     $python - "$out" 2>"$tmp/why" <<'PYTHON' || problem "$(tail -n 1 "$tmp/why"): $(cat "$out")"
 import json, sys
 found = json.load(open(sys.argv[1]))
-assert found["interrupted"] and [t["test"] for t in found["tests"]] == ["prompt"]
+assert found["interrupted"] and found["tests"][0]["test"] == "prompt"
 assert len(found["tests"][0]["runs"]) == 100
+assert all(0 < len(test["runs"]) < 100 for test in found["tests"][1:])
 PYTHON
     too_early() {
         interrupt_at "$1" "$mixtral" "${@:2}"
