@@ -141,6 +141,13 @@ static bool has_embedding_root(const struct whole *published)
     return published->embedding_root.key || published->embedding_root.preset;
 }
 
+// Whether the key of its norms' epsilon is that of LayerNorms, which those with biases do not have.
+static bool has_centered_key(const struct whole *whole, const struct architecture *architecture)
+{
+    return whole->layer_norm && !whole->rms_by_key
+        && !(architecture->needs & BIT(ATTENTION_NORM_BIAS));
+}
+
 bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
 {
     const struct architecture *found = NULL;
@@ -183,7 +190,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .fourth_full = whole && whole->window == WINDOW_BUT_EVERY,
         .sparsemixer = sparsemixer,
         .layer_norm = whole && whole->layer_norm,
-        .centered = whole && whole->layer_norm && !(found->needs & BIT(ATTENTION_NORM_BIAS)),
+        .centered = whole && has_centered_key(whole, found),
         .output_norm = found->needs & BIT(OUTPUT_NORM),
         .fused = found->ways & FUSED,
         .norm_after_rope = whole && whole->norm_after_rope,
@@ -358,10 +365,10 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
     const uint32_t turned = vkmoe_setting_u32(settings, "rope.dimension_count", head, 1, MAX_WIDTH);
     static const char *const epsilons[] = { "attention.layer_norm_rms_epsilon",
         "attention.layer_norm_epsilon" };
-    const bool centred = published && published->layer_norm && !published->rms_by_key;
+    const bool centered = published && has_centered_key(published, architecture);
     const bool has_first = vkmoe_setting_find(settings, epsilons[0]);
     const bool has_second = vkmoe_setting_find(settings, epsilons[1]);
-    const bool other_epsilon = centred ? has_second || !has_first : has_second && !has_first;
+    const bool other_epsilon = centered ? has_second || !has_first : has_second && !has_first;
     const bool granite = published && published->embedding_scale_key;
     const bool latent = published && published->latent.is_latent;
     const bool has_head = vkmoe_setting_find(settings, "attention.key_length")
