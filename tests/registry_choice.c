@@ -160,7 +160,8 @@ static bool folding_together(void)
 
 bool registry_choice(void)
 {
-    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads;
+    const uint32_t lavapipe_26 = NEED_int64 | NEED_uniform_loads; // of other vectors than 8 lanes
+    const uint32_t lanes_8 = lavapipe_26 | NEED_lanes_8 | NEED_shuffle;
     const uint32_t card = NEED_gpu | NEED_int64, rdna = card | NEED_matrix_16x16;
     const uint32_t xe2 = card | NEED_matrix_8x16, xe_hpg = card | NEED_matrix_8x8;
     const enum vkmoe_dtype f32 = VKMOE_DTYPE_F32, f16 = VKMOE_DTYPE_F16;
@@ -177,6 +178,10 @@ bool registry_choice(void)
         { NEED_int64, f16, 4096, "experts_gemm_rows_in_lanes_int64", { 8, 4, 8 } },
         { lavapipe_26, f32, 4096, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
         { lavapipe_26, f16, 0, "experts_gemm_rows_broadcast_int64", { 16, 2, 8 } },
+        { lanes_8, f32, 4096, "experts_gemm_columns_int64", { 16, 4, 8 } },
+        { lanes_8, VKMOE_DTYPE_BF16, 4096, "experts_gemm_columns_int64", { 16, 4, 8 } },
+        { lanes_8, f16, 16, "experts_gemm_columns_int64", { 16, 4, 8 } },
+        { lanes_8, f16, 17, "experts_gemm_rows_broadcast_many_int64", { 16, 2, 8 } },
         { lavapipe_26, VKMOE_DTYPE_Q4_K, 0, "experts_gemm_narrow_broadcast_k_int64", { 16, 2, 8 } },
         { lavapipe_26, VKMOE_DTYPE_Q4_0, 0, "experts_gemm_narrow_broadcast_int64", { 16, 2, 8 } },
         { NEED_gpu, f16, 0, "experts_gemm_shared_tile_32", { 32, 8, 128 } },
