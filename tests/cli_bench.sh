@@ -167,28 +167,10 @@ finish "what is refused"
 
 # interrupt_at TEXT ARGUMENT... - sends it Ctrl-C once TEXT is on its terminal, which is $err.
 interrupt_at() {
-    TERM=xterm $python - "$out" "$1" "$vkmoe" bench "${device[@]}" "${@:2}" >"$err" <<'PYTHON'
-import os, signal, subprocess, sys
-master, slave = os.openpty()
-sent, text, wanted = False, b"", sys.argv[2].encode()
-with open(sys.argv[1], "wb") as out:
-    command = subprocess.Popen(sys.argv[3:], stdin=subprocess.DEVNULL, stdout=out, stderr=slave,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-os.close(slave)
-while True:
-    try:
-        part = os.read(master, 4096)
-    except OSError:
-        break
-    if not part:
-        break
-    text += part
-    if not sent and wanted in text:
-        command.send_signal(signal.SIGINT)
-        sent = True
-os.write(1, text.replace(b"\r\n", b"\n"))
-sys.exit(command.wait())
-PYTHON
+    local status=0
+    with_terminal "$out" "$1" "$vkmoe" bench "${device[@]}" "${@:2}" >"$err" || status=$?
+    sed -i 's/\r$//' "$err"
+    return "$status"
 }
 
 if [ -n "$python" ] && has_terminals; then

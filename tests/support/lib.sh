@@ -103,15 +103,18 @@ no_leftovers() {
     [ -z "$found" ] || problem "left behind: $found"
 }
 
-# on_terminal COMMAND... - what it writes to standard error, which is one.
-on_terminal() {
-    TERM=xterm python3 - "$@" >"$out" <<'PY'
-import os, subprocess, sys
+# with_terminal STDOUT TEXT COMMAND... - prints what it writes to standard error, which is a
+# terminal. Its standard output goes into a file. If there is a TEXT, it gets Ctrl-C once that is
+# there.
+with_terminal() {
+    TERM=xterm python3 - "$@" <<'PY'
+import os, signal, subprocess, sys
 master, slave = os.openpty()
-nowhere = subprocess.DEVNULL
-command = subprocess.Popen(sys.argv[1:], stdin=nowhere, stdout=nowhere, stderr=slave)
+wanted, text = sys.argv[2].encode(), b""
+with open(sys.argv[1], "wb") as out:
+    command = subprocess.Popen(sys.argv[3:], stdin=subprocess.DEVNULL, stdout=out, stderr=slave,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 os.close(slave)
-text = b""
 while True:
     try:
         part = os.read(master, 4096)
@@ -120,9 +123,17 @@ while True:
     if not part:
         break
     text += part
+    if wanted and wanted in text:
+        command.send_signal(signal.SIGINT)
+        wanted = b""
 os.write(1, text)
 sys.exit(command.wait())
 PY
+}
+
+# on_terminal COMMAND... - what it writes to standard error, which is one.
+on_terminal() {
+    with_terminal /dev/null '' "$@" >"$out"
 }
 
 has_terminals() {
