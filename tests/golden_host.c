@@ -116,7 +116,7 @@ static bool check_converted(const char *name, bool logits)
 int main(int argc, char **argv)
 {
     static const char *const names[] = { "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
-        "ernie4_5_moe", "glm4_moe", "granitemoeshared", "hunyuan_v1_moe", "hy_v3", "laguna",
+        "ernie4_5_moe", "glm4_moe", "granitemoeshared", "grok", "hunyuan_v1_moe", "hy_v3", "laguna",
         "mellum", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "solar_open" };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))

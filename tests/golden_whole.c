@@ -194,6 +194,7 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "gemma4", "logits" },
         { "afmoe", "logits" },
         { "exaone_moe", "logits" },
+        { "grok", "logits" },
         { "cohere2_moe", "logits" },
         { "cohere2_moe-rms", "logits" },
     };

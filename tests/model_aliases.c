@@ -40,6 +40,7 @@ static const struct {
     { "qwen3_vl_moe_text", "qwen3_moe", "\"norm_topk_prob\":true,", "", true },
     { "minimax", "minimax_m2", "\"vocab_size\"", "\"vocab_size\"", .same = true },
     { "bailing_moe", "bailing_moe_v2", "\"vocab_size\"", "\"vocab_size\"", .same = true },
+    { "git", "grok", "\"residual_moe\"", "\"residual_moe\"", .same = true },
     AS_IT_IS("minimax", "mixtral", "\"vocab_size\"", false),
     { "minimax_text_01", "mixtral", "\"vocab_size\"",
         "\"shared_intermediate_size\":0,\"vocab_size\"", false },

@@ -195,6 +195,7 @@ static bool check_block(
     ok = same_view("attention post norm", expected->attention_post_norm,
              &extras.attention_post_norm, 1, d)
         && ok;
+    ok = extras.post_epsilon == (float)checkpoint->post_epsilon && ok;
     ok = same_view("attention norm", expected->attention_norm, &norms[0], 1, d) && ok;
     ok = same_view("experts norm", expected->experts_norm, &norms[1], 1, d) && ok;
     ok = same_view("its bias", expected->experts_norm_bias, &biases[1], 1, d) && ok;

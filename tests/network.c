@@ -1,6 +1,5 @@
-// network.c - whole models on a device, token ids in and logits out: the tiny models against
-// what was recorded, and generated small ones of every family against the reference.
-// Environment: harness.h.
+// network.c - whole models on a device, token ids in and logits out: the tiny models against what
+// was recorded, generated small ones of every family against the reference. Environment: harness.h.
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -376,6 +375,7 @@ static struct reference_network borrow(
             .experts_norm_bias = c->blocks[b].experts_norm_bias,
             .attention_post_norm = c->blocks[b].attention_post_norm,
             .post_norm = c->blocks[b].post_norm,
+            .post_epsilon = c->post_epsilon,
             .experts = c->blocks[b].experts,
         };
     }

@@ -358,6 +358,7 @@ GOLDEN(mellum, "mellum")
 GOLDEN(cohere, "cohere2_moe")
 GOLDEN(mistral4, "mistral4")
 GOLDEN(laguna, "laguna")
+GOLDEN(grok, "grok")
 
 // --------------------------------------------------------------------------- tensors
 
@@ -544,7 +545,7 @@ static bool test_renamed_embedding(void)
 static bool test_other_families(void)
 {
     static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
-        "flex_olmo", "cohere2_moe", "mistral4", "laguna" };
+        "flex_olmo", "cohere2_moe", "mistral4", "laguna", "grok" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -589,6 +590,7 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "cohere2_moe", cohere_cases, cohere_case_count, check_cohere);
     TAP_ROWS(&tap, "mistral4", mistral4_cases, mistral4_case_count, check_mistral4);
     TAP_ROWS(&tap, "laguna", laguna_cases, laguna_case_count, check_laguna);
+    TAP_ROWS(&tap, "grok", grok_cases, grok_case_count, check_grok);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

@@ -35,8 +35,10 @@ struct golden_case {
     uint32_t floor; // of it
 };
 
-extern const struct golden_case mellum_cases[], cohere_cases[], mistral4_cases[], laguna_cases[];
-extern const uint32_t mellum_case_count, cohere_case_count, mistral4_case_count, laguna_case_count;
+extern const struct golden_case mellum_cases[], cohere_cases[], mistral4_cases[], laguna_cases[],
+    grok_cases[];
+extern const uint32_t mellum_case_count, cohere_case_count, mistral4_case_count, laguna_case_count,
+    grok_case_count;
 
 // Short names for tables.
 #define INVALID VKMOE_ERROR_INVALID

@@ -355,6 +355,30 @@ const struct golden_case laguna_cases[] = {
 };
 const uint32_t laguna_case_count = sizeof laguna_cases / sizeof laguna_cases[0];
 
+const struct golden_case grok_cases[] = {
+    { "as-it-is", VOCABULARY, VOCABULARY, .text = NULL },
+    { "rope-yarn", "\"rope_type\": \"original\"", "\"rope_type\": \"yarn_log\"", ATTENTION,
+        UNSUPPORTED, "rope_type is \"yarn_log\"" },
+    { "rope-half", VOCABULARY, "\"rope_rotate_half_dims\": true, " VOCABULARY, ATTENTION,
+        UNSUPPORTED, "rope_rotate_half_dims is true" },
+    { "window", "\"sliding_window_size\": -1", "\"sliding_window_size\": 8", ATTENTION, UNSUPPORTED,
+        "sliding_window_size is 8" },
+    { "cap-of-another-kind", VOCABULARY, "\"attn_logit_softcapping_method\": \"clip\", " VOCABULARY,
+        ATTENTION, UNSUPPORTED, "attn_logit_softcapping_method is \"clip\"" },
+    { "cap", "\"attn_logit_softcapping\": 4.0", "\"attn_logit_softcapping\": 0", ATTENTION, INVALID,
+        "attn_logit_softcapping is 0" },
+    { "score-scale", VOCABULARY, "\"attn_output_multiplier\": -1, " VOCABULARY, ATTENTION, INVALID,
+        "attn_output_multiplier is -1" },
+    { "embedding-scale", "\"embedding_multiplier_scale\": 40.0",
+        "\"embedding_multiplier_scale\": 1e99", FRAME, INVALID,
+        "embedding_multiplier_scale is 9.99" },
+    { "logits-scale", "\"output_multiplier_scale\": 0.5", "\"output_multiplier_scale\": 0", FRAME,
+        INVALID, "output_multiplier_scale is 0" },
+    { "steady-text", "\"attn_temperature_len\": 1024", "\"attn_temperature_len\": \"x\"", FRAME,
+        INVALID, "attn_temperature_len is \"x\"" },
+};
+const uint32_t grok_case_count = sizeof grok_cases / sizeof grok_cases[0];
+
 const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];
 
 const struct golden_case cohere_cases[] = {

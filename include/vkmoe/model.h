@@ -107,8 +107,8 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norms(vkmoe_checkpoint *checkpo
 VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *checkpoint,
     struct vkmoe_block block, struct vkmoe_view *attention_norm, struct vkmoe_view *experts_norm);
 
-// What only blocks of some families have (Gemma 4, AFMoE, FlexOlmo): norms of what attention and
-// the rest give, a dense network beside the experts, and a factor. Such a block is
+// What only blocks of some families have (Gemma 4, AFMoE, FlexOlmo, Grok): norms of what attention
+// and the rest give, a dense network beside the experts, and a factor. Such a block is
 //
 //     x += attention_post_norm(attention(attention_norm(x)))
 //     d = mlp(experts_norm(x))
@@ -129,7 +129,8 @@ struct vkmoe_block_extras {
     struct vkmoe_view post_norm;
     struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // no data: no dense one
     float scale;                                                            // 0: 1
-    bool parallel; // then it has none of these norms
+    bool parallel;      // then it has none of these norms
+    float post_epsilon; // of post_norm; 0: that of the others (Grok-2 has another)
 };
 
 // As vkmoe_checkpoint_get_norms(). Of a block with experts, vkmoe_checkpoint_get_mlp() gives the
@@ -158,7 +159,7 @@ struct vkmoe_frame {
     float embedding_scale;          // 0: 1
     float residual_scale;           // 0: 1
     float logits_scale;             // 0: 1
-    uint32_t max_positions;         // the trained context
+    uint32_t max_positions;         // the trained context; Grok-2's until its scores grow
     // Any of these tokens ends a text: those of "eos_token_id" in config.json, then those in
     // generation_config.json, each once. They may be beyond the vocabulary.
     const uint32_t *end_tokens;

@@ -96,6 +96,19 @@ static void read_shared(
     params->shared.inner = inner * count;
 }
 
+static void read_soft_cap(
+    const struct family *family, struct settings *settings, struct vkmoe_router_params *router)
+{
+    if (!family->soft_cap_key)
+        return;
+    const double cap =
+        vkmoe_setting_number(settings, family->soft_cap_key, (double)router->soft_cap);
+    if (!(cap >= 0.0))
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s is %g, expected at least 0",
+            family->soft_cap_key, cap);
+    router->soft_cap = (float)cap;
+}
+
 static void read_router(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params)
 {
@@ -116,6 +129,7 @@ static void read_router(
                 family->scale_key, scale);
         router->scale = (float)scale;
     }
+    read_soft_cap(family, settings, router);
     if (family->groups_key) {
         router->groups.count =
             vkmoe_setting_u32(settings, family->groups_key, router->groups.count, 1, MAX_EXPERTS);

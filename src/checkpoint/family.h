@@ -58,6 +58,7 @@ struct family {
     const char *activation_key, *activation;
     const char *renormalize_key;                 // overrides preset.router.renormalize
     const char *scale_key;                       // overrides preset.router.scale
+    const char *soft_cap_key;                    // overrides preset.router.soft_cap
     const char *groups_key, *groups_kept_key;    // override preset.router.groups, .groups_kept
     struct setting router_bias, correction_bias; // whether they are there; no key: yes
     struct setting shared_inner, shared_count;   // width of each, how many; no key: none, 1

@@ -24,6 +24,15 @@ static uint32_t read_max_positions(const struct whole_source *source)
         source->whole->max_positions, 1, INT32_MAX);
 }
 
+// Of these, those whose scores are known: a number below 1 says that all are.
+static uint32_t read_steady_positions(const struct whole_source *source)
+{
+    const char *key = source->whole->steady_key;
+    const uint32_t all = read_max_positions(source);
+    const double steady = key ? vkmoe_setting_number(source->settings, key, 0.0) : 0.0;
+    return steady >= 1.0 && steady < all ? (uint32_t)steady : all;
+}
+
 static void read_heads(const struct whole_source *source, struct vkmoe_attention_params *params)
 {
     const struct whole *whole = source->whole;
@@ -267,6 +276,7 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
         params->norm.epsilon = (float)whole->latent.norm_epsilon;
     params->scale = read_scale(settings, whole->scale_key, whole->scale);
     params->value_clip = read_scale(settings, whole->clip_key, 0.0);
+    params->soft_cap = read_scale(settings, whole->soft_cap_key, whole->soft_cap);
     if (whole->rope.kind != VKMOE_ROPE_NONE)
         read_rope(source, params);
     if (whole->latent.is_latent)
@@ -463,7 +473,8 @@ void vkmoe_whole_read_frame(
     frame->layer_norm = whole->layer_norm && !has_rms_norms(source);
     frame->block_norm_epsilon =
         whole->block_norm_epsilon != 0.0 ? (float)whole->block_norm_epsilon : frame->norm_epsilon;
-    frame->embedding_scale = read_scale(settings, whole->embedding_scale_key, 1.0);
+    frame->embedding_scale = read_scale(settings, whole->embedding_scale_key,
+        whole->embedding_scale ? whole->embedding_scale : 1.0);
     if (vkmoe_whole_has(source, &whole->embedding_root))
         frame->embedding_scale *= sqrtf((float)frame->hidden);
     frame->logits_cap = read_scale(settings, whole->logits_cap_key, 0.0);
@@ -471,7 +482,7 @@ void vkmoe_whole_read_frame(
     frame->logits_scale = read_scale(settings, whole->logits_scale_key,
                               whole->logits_scale ? whole->logits_scale : 1.0)
         / read_scale(settings, whole->logits_divisor_key, 1.0);
-    frame->max_positions = read_max_positions(source);
+    frame->max_positions = read_steady_positions(source);
     frame->start_token = read_start_token(source, frame->vocabulary);
     struct settings level = find_level(settings, "tie_word_embeddings");
     *tied = vkmoe_setting_bool(&level, "tie_word_embeddings", whole->tied);

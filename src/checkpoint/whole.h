@@ -98,11 +98,12 @@ struct whole {
     int32_t end_token;                                // where no file names any; -1: none
     int32_t start_token;                              // of a decoder
     const char *max_positions_key, *norm_epsilon_key; // NULL: the usual ones
-    double norm_epsilon;                              // below 0: it must be there
-    double block_norm_epsilon;                        // 0: norm_epsilon too
-    bool layer_norm;                                  // norms are LayerNorms
-    bool rms_by_key; // not so where the usual key of RMS norms' epsilon is there
-    bool parallel;   // as in struct vkmoe_block_extras
+    const char *steady_key;    // positions after which scores grow, which is not known here
+    double norm_epsilon;       // below 0: it must be there
+    double block_norm_epsilon; // 0: norm_epsilon too
+    bool layer_norm;           // norms are LayerNorms
+    bool rms_by_key;           // not so where the usual key of RMS norms' epsilon is there
+    bool parallel;             // as in struct vkmoe_block_extras
     struct vkmoe_rope rope;
     double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
     const char *rope_size_key; // elements of a head, instead of that factor; NULL: none
@@ -125,11 +126,16 @@ struct whole {
     const char *expert_windows;           // an array with a window for each expert, 0: unlimited
     const char *clip_key, *scale_key;     // value_clip; scale
     double scale;                         // without it; 0: 1 / sqrt(head_size)
+    const char *soft_cap_key;             // of scores
+    double soft_cap;                      // without it; 0: none
     struct setting buckets, max_distance; // of position_bias
     struct latent_rule latent;
     const char *embedding_scale_key, *residual_scale_key, *logits_divisor_key;
     const char *logits_scale_key, *logits_cap_key;
-    double logits_scale;           // without its key; 0: 1
+    double embedding_scale, logits_scale; // without their keys; 0: 1
+    // Whether what the shared expert and the others give is divided by the root of 2, before the
+    // norm behind them.
+    struct setting root_of_sum;
     struct setting embedding_root; // embeddings are multiplied by sqrt(hidden)
     bool tied_root;                // logits of a tied head are divided by sqrt(hidden)
     const char *expect[4];         // as in vkmoe_family

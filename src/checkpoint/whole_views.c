@@ -275,9 +275,10 @@ static bool is_used(const struct builder *b, const char *name)
         plain ? n->output_bias : NULL, norms ? n->query_norm : NULL,
         norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, plain ? n->gate : NULL,
         n->ignored, n->attention_norm, n->attention_norm_bias, n->experts_norm,
-        b->block.index == 0 ? n->position_bias : NULL, biases_apart ? n->query_bias : NULL,
-        biases_apart ? n->key_bias : NULL, biases_apart ? n->value_bias : NULL,
-        bias ? n->fused_bias : NULL, bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
+        n->attention_post_norm, b->block.index == 0 ? n->position_bias : NULL,
+        biases_apart ? n->query_bias : NULL, biases_apart ? n->key_bias : NULL,
+        biases_apart ? n->value_bias : NULL, bias ? n->fused_bias : NULL,
+        bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
         down ? n->query_down_norm : NULL, down ? n->query_up : NULL,
         n->latent_both ? n->latent_both : n->latent_keys,
         n->latent_both ? NULL : n->latent_values };
@@ -524,6 +525,11 @@ enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkm
     choose_block(&lookup, &from->source, block, names->output);
     extras->attention_post_norm = vkmoe_lookup_vector(&lookup, names->attention_post_norm, d);
     extras->post_norm = vkmoe_lookup_vector(&lookup, names->post_norm, d);
+    // Of x divided by the root of 2 a norm is what it is of x with twice the epsilon.
+    if (vkmoe_whole_has(&from->source, &from->source.whole->root_of_sum))
+        extras->post_epsilon = 2.0f * vkmoe_whole_read_epsilon(&from->source);
+    if (lookup.status == VKMOE_OK)
+        lookup.status = settings->status;
     if (moe) {
         extras->dense_post_norm = vkmoe_lookup_vector(&lookup, names->dense_post_norm, d);
         extras->experts_pre_norm = vkmoe_lookup_vector(&lookup, names->experts_pre_norm, d);

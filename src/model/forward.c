@@ -108,9 +108,10 @@ static enum vkmoe_status norm(
 
 // rows = norm(rows), of what an attention or a network has left.
 static enum vkmoe_status norm_result(vkmoe_stream *stream, const vkmoe_model *n,
-    const vkmoe_buffer *weight, const vkmoe_buffer *rows, uint32_t tokens)
+    const vkmoe_buffer *weight, float epsilon, const vkmoe_buffer *rows, uint32_t tokens)
 {
     struct norm_step step = norm_step(n, weight, tokens);
+    step.epsilon = epsilon;
     step.x = step.result = rows;
     step.delta = NULL;
     return record_norm(stream, n, &step);
@@ -248,19 +249,22 @@ static enum vkmoe_status record_extras(vkmoe_stream *stream, const vkmoe_model *
 {
     if (!block->beside) {
         TRY_RETURN(record_experts(stream, n, block, r));
-        return norm_result(stream, n, block->post_norm, n->delta, r->tokens);
+        return norm_result(stream, n, block->post_norm, block->post_epsilon, n->delta, r->tokens);
     }
     TRY_RETURN(record_beside(stream, n, block, r));
-    TRY_RETURN(norm_result(stream, n, block->dense_post_norm, n->delta, r->tokens));
+    TRY_RETURN(norm_result(
+        stream, n, block->dense_post_norm, n->frame.block_norm_epsilon, n->delta, r->tokens));
     struct norm_step step = norm_step(n, block->experts_pre_norm, r->tokens);
     step.delta = NULL;
     TRY_RETURN(record_norm(stream, n, &step));
     TRY_RETURN(record_experts(stream, n, block, r));
-    TRY_RETURN(norm_result(stream, n, block->experts_post_norm, n->other, r->tokens));
+    TRY_RETURN(norm_result(
+        stream, n, block->experts_post_norm, n->frame.block_norm_epsilon, n->other, r->tokens));
     step = norm_step(n, block->post_norm, r->tokens);
     step.x = step.result = n->delta;
     step.delta = n->other;
     step.scale = 1;
+    step.epsilon = block->post_epsilon;
     return record_norm(stream, n, &step);
 }
 
@@ -299,7 +303,8 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
         return record_parallel(stream, n, block, r);
     TRY_RETURN(record_cross(stream, n, block, r));
     if (has_extras(block))
-        TRY_RETURN(norm_result(stream, n, block->attention_post_norm, n->delta, r->tokens));
+        TRY_RETURN(norm_result(stream, n, block->attention_post_norm, n->frame.block_norm_epsilon,
+            n->delta, r->tokens));
     if (!r->folded)
         TRY_RETURN(norm(stream, n, block->experts_norm, r->tokens));
     return has_extras(block) ? record_extras(stream, n, block, r)

@@ -154,6 +154,8 @@ static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpo
     TRY_RETURN(vkmoe_checkpoint_get_extras(checkpoint, where, &extras));
     block->scale = extras.scale != 0 ? extras.scale : 1;
     block->parallel = extras.parallel;
+    block->post_epsilon =
+        extras.post_epsilon != 0 ? extras.post_epsilon : n->frame.block_norm_epsilon;
     if (block->parallel)
         return create_other(n);
     if (!extras.post_norm.data)

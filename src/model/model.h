@@ -18,8 +18,9 @@ struct model_block {
     vkmoe_moe *beside; // the dense network of a block with experts
     vkmoe_buffer *attention_post_norm, *post_norm;
     vkmoe_buffer *dense_post_norm, *experts_pre_norm, *experts_post_norm;
-    float scale;   // of x behind the block
-    bool parallel; // attention and experts read the same norm; `experts_norm` is NULL
+    float post_epsilon; // of post_norm
+    float scale;        // of x behind the block
+    bool parallel;      // attention and experts read the same norm; `experts_norm` is NULL
 };
 
 static inline bool has_extras(const struct model_block *block)

@@ -381,7 +381,7 @@ def write(folder, label):
 
 if __name__ == "__main__":
     whole = pathlib.Path(__file__).with_name("whole")
-    shutil.rmtree(whole, ignore_errors=True)
     with torch.no_grad():
         for name in MODELS:
+            shutil.rmtree(whole / name, ignore_errors=True)
             write(whole / name, name)

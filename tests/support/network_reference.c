@@ -54,6 +54,7 @@ static bool read_extras(vkmoe_checkpoint *model, uint32_t index, struct referenc
     out->experts_pre_norm = reference_read_view(&extras.experts_pre_norm, 1, d);
     out->experts_post_norm = reference_read_view(&extras.experts_post_norm, 1, d);
     out->scale = extras.scale;
+    out->post_epsilon = (double)extras.post_epsilon;
     out->parallel = extras.parallel;
     if (!out->dense_post_norm)
         return true;
@@ -335,13 +336,15 @@ static void feed_forward(struct rows *r, const struct reference_layer *experts, 
 }
 
 // delta = norm(delta), if there is a norm.
-static void norm_delta(struct rows *r, const double *weight)
+static void norm_delta(struct rows *r, const double *weight, double epsilon)
 {
     const size_t count = (size_t)r->tokens * r->network->hidden;
     float *normed = allocate(count, sizeof(float));
     if (weight)
         normalize(r->network, r->delta,
-            (struct norm){ weight, NULL, r->network->block_norm_epsilon }, r->tokens, 1.0, normed);
+            (struct norm){
+                weight, NULL, epsilon != 0.0 ? epsilon : r->network->block_norm_epsilon },
+            r->tokens, 1.0, normed);
     for (size_t i = 0; weight && i < count; i++)
         r->delta[i] = normed[i];
     free(normed);
@@ -366,7 +369,7 @@ static void feed_beside(struct rows *r, const struct reference_block *block, int
     double *dense = allocate(count, sizeof(double));
     float *raw = allocate(count, sizeof(float));
     feed_forward(r, &block->beside, NULL);
-    norm_delta(r, block->dense_post_norm);
+    norm_delta(r, block->dense_post_norm, 0.0);
     for (size_t i = 0; i < count; i++) {
         dense[i] = r->delta[i];
         raw[i] = (float)r->x[i];
@@ -374,7 +377,7 @@ static void feed_beside(struct rows *r, const struct reference_block *block, int
     norm_block(r, block->experts_pre_norm, NULL);
     reference_forward(
         &block->experts, r->tokens, 0, r->normed, raw, NULL, NULL, r->delta, ids, NULL, NULL);
-    norm_delta(r, block->experts_post_norm);
+    norm_delta(r, block->experts_post_norm, 0.0);
     add(r->delta, dense, 1.0, count);
     free(dense);
     free(raw);
@@ -399,7 +402,7 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             feed_parallel(&r, block, block_ids);
             continue;
         }
-        norm_delta(&r, block->attention_post_norm);
+        norm_delta(&r, block->attention_post_norm, 0.0);
         add_delta(&r);
         if (block->cross_norm) {
             norm_block(&r, block->cross_norm, NULL);
@@ -415,7 +418,7 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             feed_limited(&r, &block->experts, memory->chosen[b], memory->capacity, block_ids);
         else
             feed_forward(&r, &block->experts, block_ids);
-        norm_delta(&r, block->post_norm);
+        norm_delta(&r, block->post_norm, block->post_epsilon);
         add_delta(&r);
         for (size_t i = 0; i < (size_t)tokens * n->hidden; i++)
             r.x[i] *= or_one(block->scale);

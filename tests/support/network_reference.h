@@ -20,6 +20,7 @@ struct reference_block {
     struct reference_layer experts;                  // without a router: one that every token takes
     // struct vkmoe_block_extras, and the network beside the experts; NULL: there are none
     double *attention_post_norm, *post_norm;
+    double post_epsilon; // of the latter; 0: the model's
     double *dense_post_norm, *experts_pre_norm, *experts_post_norm;
     double scale; // 0: 1
     bool parallel;

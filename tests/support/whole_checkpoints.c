@@ -379,7 +379,8 @@ static void add_decoder_only(
     struct file *file, const struct whole_family *family, const struct whole_checkpoint *c)
 {
     static const struct whole_names usual = { "model.embed_tokens.weight", "model.norm.weight",
-        "model.layers.%u.", "input_layernorm.weight", "post_attention_layernorm.weight" };
+        "model.layers.%u.", "input_layernorm.weight", "post_attention_layernorm.weight",
+        "pre_mlp_layernorm.weight", "post_mlp_layernorm.weight" };
     const struct whole_names *names = family->names ? family->names : &usual;
     const uint64_t *table = SHAPE(c->vocabulary, c->hidden);
     const char *embedding = family->embedding ? family->embedding : names->embedding;
@@ -394,10 +395,10 @@ static void add_decoder_only(
         snprintf(file->prefix, sizeof file->prefix, names->block, b);
         whole_add(file, names->attention_norm, block->attention_norm, SHAPE(c->hidden));
         const char *behind = names->experts_norm;
-        whole_add(file, block->post_norm ? "pre_mlp_layernorm.weight" : behind, block->experts_norm,
-            SHAPE(c->hidden));
+        whole_add(
+            file, block->post_norm ? names->before : behind, block->experts_norm, SHAPE(c->hidden));
         whole_add(file, behind, block->attention_post_norm, SHAPE(c->hidden));
-        whole_add(file, "post_mlp_layernorm.weight", block->post_norm, SHAPE(c->hidden));
+        whole_add(file, names->behind, block->post_norm, SHAPE(c->hidden));
         whole_add(file, "input_layernorm.bias", block->attention_norm_bias, SHAPE(c->hidden));
         whole_add(
             file, "post_attention_layernorm.bias", block->experts_norm_bias, SHAPE(c->hidden));

@@ -52,6 +52,7 @@ struct whole_checkpoint {
     bool tied, layer_norm;
     double *final_norm_bias, *head_bias; // [hidden], [vocabulary]; NULL: there are none
     double norm_epsilon, block_norm_epsilon;
+    double post_epsilon; // of norms behind experts; 0: block_norm_epsilon
     double embedding_scale, residual_scale, logits_scale;
     uint32_t max_positions;
     uint32_t end_tokens[4], end_token_count;

@@ -6,7 +6,10 @@ const double whole_long_factor[] = { 1.5, 2.0, 4.0, 8.0, 16.0, 40.0 };
 static const uint32_t jetmoe_windows[] = { 4, 0, 1, 7, 0, 16 };
 static const struct whole_names dbrx_names = { "transformer.wte.weight",
     "transformer.norm_f.weight", "transformer.blocks.%u.", "norm_attn_norm.norm_1.weight",
-    "norm_attn_norm.norm_2.weight" };
+    "norm_attn_norm.norm_2.weight", NULL, NULL };
+static const struct whole_names grok_names = { "model.embed_tokens.weight", "model.norm.weight",
+    "model.layers.%u.", "pre_attn_norm.weight", "post_attn_norm.weight", "pre_moe_norm.weight",
+    "post_moe_norm.weight" };
 
 // Sizes, and what else there is to say.
 #define FRAME(hidden_, epsilon, block_epsilon, ...) \
@@ -409,6 +412,24 @@ static const struct whole_family families[] = {
         DENSE(4, 2, 12, .value_clip = 0.75, ROPE(5e5f)),
         SILU_EXPERTS(40, 6, 3, SOFTMAX_GATE, .renormalize = true),
         WRITTEN_BY(whole_write_dbrx_attention, whole_write_dbrx)),
+    // Caps that are felt, and an epsilon: of the norm behind experts and what is beside them it is
+    // twice that. A context that ends where scores would grow.
+    MODEL("grok", "grok", 32,
+        "\"hidden_size\":40,\"intermediate_size\":28,\"moe_intermediate_size\":24,"
+        "\"num_hidden_layers\":2,\"num_local_experts\":6,\"num_experts_per_tok\":2,"
+        "\"residual_moe\":true,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+        "\"head_dim\":10,\"attn_output_multiplier\":0.5,\"attn_logit_softcapping\":2.0,"
+        "\"router_logit_softcapping\":1.5,\"embedding_multiplier_scale\":3.0,"
+        "\"output_multiplier_scale\":0.5,\"rope_theta\":5000.0,\"rope_type\":\"original\","
+        "\"max_position_embeddings\":131072,\"attn_temperature_len\":96,\"rms_norm_eps\":0.01,"
+        "\"eos_token_id\":6",
+        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_POST_NORMS, .names = &grok_names,
+        FRAME(40, 1e-2, 1e-2, .post_epsilon = 2e-2, .embedding_scale = 3.0, .logits_scale = 0.5,
+            .max_positions = 96, .end_tokens = { 6 }, .end_token_count = 1),
+        DENSE(4, 2, 10, .scale = 0.5, .soft_cap = 2.0, ROPE(5e3f)),
+        EXPERTS(24, 6, 2, SOFTMAX_GATE, .soft_cap = 1.5, .shared_inner = 28,
+            .activation = VKMOE_ACTIVATION_GELU_TANH),
+        WRITTEN_BY(whole_write_dense_attention, whole_write_grok)),
     // Norms after RoPE, whose base alpha has changed; lists of one number; a dense block first
     MODEL("hunyuan_v1_moe", "hunyuan_v1_moe", 32,
         "\"hidden_size\":40,\"intermediate_size\":24,\"moe_intermediate_size\":[24,24],"

@@ -58,11 +58,13 @@ attention_writer whole_write_llama4_attention, whole_write_dbrx_attention;
 experts_writer whole_write_mixtral, whole_write_minimax, whole_write_qwen, whole_write_deepseek;
 experts_writer whole_write_ernie, whole_write_bailing, whole_write_granite, whole_write_jetmoe;
 experts_writer whole_write_gpt_oss, whole_write_hunyuan, whole_write_llama4, whole_write_afmoe;
-experts_writer whole_write_dbrx;
+experts_writer whole_write_dbrx, whole_write_grok;
 
-// Of embedding and final norm, of a block's prefix, with %u, and of its two norms.
+// Of embedding and final norm, of a block's prefix, with %u, and of its two norms; where there are
+// norms on both sides the second is behind attention, and the others around experts.
 struct whole_names {
     const char *embedding, *final_norm, *block, *attention_norm, *experts_norm;
+    const char *before, *behind;
 };
 
 struct whole_family {

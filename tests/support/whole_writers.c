@@ -114,10 +114,24 @@ static void write_separate(struct file *file, const struct reference_layer *l, c
     }
 }
 
+static void write_shared(struct file *file, const struct reference_layer *l, const char *gate,
+    const char *up, const char *down)
+{
+    whole_add(file, gate, l->shared_gate, SHAPE(l->shared_inner, l->hidden));
+    whole_add(file, up, l->shared_up, SHAPE(l->shared_inner, l->hidden));
+    whole_add(file, down, l->shared_down, SHAPE(l->hidden, l->shared_inner));
+}
+
 void whole_write_mixtral(struct file *file, const struct reference_layer *l)
 {
     whole_add(file, "block_sparse_moe.gate.weight", l->router, SHAPE(l->experts, l->hidden));
     write_separate(file, l, W1_W3_W2("block_sparse_moe.experts.%u"));
+}
+
+void whole_write_grok(struct file *file, const struct reference_layer *l)
+{
+    whole_write_mixtral(file, l);
+    write_shared(file, l, GATE_UP_DOWN("mlp"));
 }
 
 void whole_write_minimax(struct file *file, const struct reference_layer *l)
@@ -125,14 +139,6 @@ void whole_write_minimax(struct file *file, const struct reference_layer *l)
     whole_write_mixtral(file, l);
     whole_add(
         file, "block_sparse_moe.e_score_correction_bias", l->correction_bias, SHAPE(l->experts));
-}
-
-static void write_shared(struct file *file, const struct reference_layer *l, const char *gate,
-    const char *up, const char *down)
-{
-    whole_add(file, gate, l->shared_gate, SHAPE(l->shared_inner, l->hidden));
-    whole_add(file, up, l->shared_up, SHAPE(l->shared_inner, l->hidden));
-    whole_add(file, down, l->shared_down, SHAPE(l->hidden, l->shared_inner));
 }
 
 void whole_write_qwen(struct file *file, const struct reference_layer *l)

@@ -65,18 +65,9 @@ static void mark(const struct family *family, struct settings *settings, struct 
         vkmoe_mark_after_dense(family, settings, blocks);
 }
 
-static void adjust(struct settings *settings, struct vkmoe_moe_params *params)
-{
-    const double cap = vkmoe_setting_number(settings, "moe_router_logit_softcapping", 0.0);
-    if (cap < 0.0)
-        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
-            "moe_router_logit_softcapping is %g, expected at least 0", cap);
-    params->router.soft_cap = (float)cap;
-}
-
 FAMILY(laguna, .prefix = BLOCKS, SIZES(40, 2048, "moe_intermediate_size", 512),
     EXPERTS("num_experts|num_local_experts", 256, "num_experts_per_tok", 8), HIDDEN_ACT,
-    .scale_key = "moe_routed_scaling_factor",
+    .scale_key = "moe_routed_scaling_factor", .soft_cap_key = "moe_router_logit_softcapping",
     .shared_inner = { "shared_expert_intermediate_size", 512 }, DENSE_GATE_UP_DOWN("mlp", 8192),
     .dense_first = { NULL, 1 }, .mark = mark,
     .expect = { "moe_apply_router_weight_on_input=false", "norm_topk_prob=true" },
@@ -88,4 +79,4 @@ FAMILY(laguna, .prefix = BLOCKS, SIZES(40, 2048, "moe_intermediate_size", 512),
         EXPERTS_GATE_UP_DOWN("mlp"),
         SHARED_OF_EITHER("mlp.shared_expert", "mlp.shared_experts"),
         .correction_bias = "mlp.experts.e_score_correction_bias|mlp.gate.e_score_correction_bias" },
-    .adjust = adjust, .whole = &whole);
+    .whole = &whole);
