@@ -194,7 +194,7 @@ static bool check_folder_written(const char *path, const char *family, bool f32,
     bool ok = vkmoe_checkpoint_open(path, &log, &checkpoints[0]) == VKMOE_OK;
     // Of norms with an epsilon of their own there is a line.
     const bool one_epsilon = strcmp(family, "deepseek_v2") == 0;
-    const bool refused = ok && !gguf_architecture(checkpoints[0]->info.treated_as);
+    const bool refused = ok && !gguf_is_written(checkpoints[0]->info.treated_as);
     if (refused)
         ok = write_file(checkpoints[0], paths[0], f32) == VKMOE_ERROR_UNSUPPORTED
             && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "GGUF");

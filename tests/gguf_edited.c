@@ -139,6 +139,26 @@ static const struct edited {
         { NULL, NULL, NULL, 0, NULL, NULL, "blk.0.ffn_norm.weight", { 48 } } },
     { "dbrx/unclamped", "dbrx", NULL, { "clamp_kqv" } },
     { "dbrx/no-epsilon", "dbrx", "needs attention.layer_norm_epsilon", { "norm_epsilon" } },
+    MISSING("grok", "attn_output_norm.weight", "grok"),
+    MISSING("grok", "ffn_norm.weight", "grok"),
+    { "grok/last-norm", "grok", "has layer_output_norm.weight or post_ffw_norm.weight, one of",
+        { "post_ffw_norm" } },
+    { "grok/last-norms", "grok", "does not know what tensor blk.0.post_ffw_norm.weight is for",
+        { .tensor = "blk.0.layer_output_norm.weight", .shape = { 40 } } },
+    { "grok/shared", "grok", "does not know what tensor blk.0.ffn_up_shexp.weight is for",
+        { .tensor = "blk.0.ffn_up_shexp.weight", .shape = { 28, 40 } } },
+    { "grok/norm-other", "grok", "tensor blk.0.post_attention_norm.weight is for",
+        { .tensor = "blk.0.post_attention_norm.weight", .shape = { 40 } } },
+    { "grok/half-beside", "grok", "does not know what tensor blk.0.ffn_gate.weight is for",
+        { "ffn_up.weight" } },
+    { "grok/cap", "grok", "attn_logit_softcapping is 0, expected more than 0",
+        { "attn_logit", "grok.attn_logit_softcapping", "0", GGUF_F32 } },
+    { "grok/router-cap", "grok", "router_logit_softcapping is -1, expected at least 0",
+        { "router_logit", "grok.router_logit_softcapping", "-1", GGUF_F32 } },
+    { "grok/scale", "grok", "attention.output_scale is -1, expected more than 0",
+        { "output_scale", "grok.attention.output_scale", "-1", GGUF_F32 } },
+    { "grok/steady-text", "grok", "attention.temperature_length is \"x\"",
+        { NULL, "grok.attention.temperature_length", "x", GGUF_TEXT } },
     MISSING("afmoe", "attn_gate.weight", "afmoe"),
     MISSING("afmoe", "post_attention_norm.weight", "afmoe"),
     MISSING("afmoe", "post_ffw_norm.weight", "afmoe"),
@@ -350,6 +370,31 @@ static bool check_scale(void)
         && params.router.renormalize.mode == VKMOE_RENORMALIZE_SUM;
 }
 
+// What files of Grok-1 have that say nothing of it; and a context that ends where scores grow.
+static bool check_grok(void)
+{
+    static const struct gguf_edit edit = { .without = "_scale|softcapping",
+        .number_key = "grok.attention.temperature_length",
+        .number = "7" };
+    struct vkmoe_moe_params moe = { VKMOE_INIT(vkmoe_moe_params) };
+    struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
+    struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
+    vkmoe_checkpoint *checkpoint = NULL;
+    const char *path = folder_path("grok.gguf");
+    const bool ok = write_edited("grok", &edit, path)
+        && try_moe(path, &printing_log, 1, &moe) == VKMOE_OK
+        && vkmoe_checkpoint_open(path, &printing_log, &checkpoint) == VKMOE_OK
+        && vkmoe_checkpoint_get_frame(checkpoint, &frame) == VKMOE_OK
+        && vkmoe_checkpoint_get_attention(checkpoint, (struct vkmoe_block){ 0 }, &attention)
+            == VKMOE_OK;
+    vkmoe_checkpoint_destroy(&checkpoint);
+    return ok && moe.router.soft_cap == 0.0f
+        && moe.router.renormalize.mode == VKMOE_RENORMALIZE_NONE
+        && frame.embedding_scale == 78.38367176906169f && frame.logits_scale == 0.5773502691896257f
+        && frame.logits_cap == 0.0f && attention.scale == 0.08838834764831845f
+        && attention.soft_cap == 30.0f && frame.max_positions == 7;
+}
+
 // LayerNorms have the epsilon of LayerNorms, whatever else the file says.
 static bool check_epsilon(void)
 {
@@ -531,8 +576,9 @@ static bool check_lines(void)
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "scale", check_scale }, { "epsilon", check_epsilon },
-        { "mellum", check_mellum }, { "groups", check_groups }, { "latent", check_latent },
-        { "half", check_half }, { "strings", check_strings }, { "lines", check_lines });
+        { "grok", check_grok }, { "mellum", check_mellum }, { "groups", check_groups },
+        { "latent", check_latent }, { "half", check_half }, { "strings", check_strings },
+        { "lines", check_lines });
     struct tap tap;
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
         return 2;

@@ -124,6 +124,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         TAP_TEST(&tap, names[i], check(names[i], NULL));
     TAP_TEST(&tap, "dbrx-gguf", check("dbrx", "dbrx-f32/model.gguf"));
+    TAP_TEST(&tap, "grok-gguf", check("grok", "grok-f32/model.gguf"));
+    TAP_TEST(&tap, "grok1-gguf", check(VKMOE_TEST_GGUF "/grok1-f32", "grok1-f32/model.gguf"));
     TAP_TEST(&tap, "mellum-gguf", check("mellum", "mellum-f32/model.gguf"));
     TAP_TEST(&tap, "laguna-gguf", check(VKMOE_TEST_GGUF "/laguna-f32", "laguna-f32/model.gguf"));
     TAP_TEST(

@@ -47,6 +47,10 @@ struct kind vkmoe_gguf_family(const struct container *container, struct settings
 // is not known: none.
 uint64_t vkmoe_gguf_needs(const char *architecture);
 
+// Factors and caps, and what they are without keys, of a family as published, or NULL.
+// gguf_factors.c
+void vkmoe_gguf_set_factors(const struct whole *published, struct whole *whole);
+
 // What GGUF files have for the models of a family: the way back from vkmoe_gguf_family(). False:
 // there is no architecture for them that runs whole and is written.
 struct gguf_target {

@@ -43,6 +43,7 @@ enum ways {
     BARE_BIAS = 16,       // the bias that selects has no suffix
     SUM_UNLESS_SAID = 32, // weights by a key are divided by their sum if it is absent
     FUSED = 64,           // queries, keys and values are one tensor
+    UNWRITTEN = 128,      // this version does not make files of it
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -100,6 +101,8 @@ static const struct architecture architectures[] = {
     { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
     { "dbrx", "dbrx", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, BIT(OUTPUT_NORM), FUSED },
+    { "grok", "grok", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
+        BIT(OUTPUT_NORM) | BIT(EXPERTS_NORM), UNWRITTEN },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN), HAS_INTERVAL | FIXED_CHUNKS },
@@ -153,7 +156,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
     const struct architecture *found = NULL;
     for (size_t i = 0; !found && i < ARRAY_SIZE(architectures); i++) {
         const struct architecture *each = &architectures[i];
-        if (!each->not_whole
+        if (!each->not_whole && !(each->ways & UNWRITTEN)
             && (strcmp(each->family, family) == 0
                 || (each->other && strcmp(each->other, family) == 0)))
             found = each;
@@ -226,6 +229,7 @@ static void set_gate(
     family->renormalize_key =
         architecture->weights == WEIGHTS_BY_KEY ? "expert_weights_norm" : NULL;
     router->scale = 1.0f;
+    router->soft_cap = 0.0f; // unless a key says one, which llama.cpp does not look at
     family->scale_key = vkmoe_setting_number(settings, "expert_weights_scale", 0.0) != 0.0
         ? "expert_weights_scale"
         : NULL;
@@ -251,6 +255,7 @@ static void set_expert_names(const struct gguf *own, struct family *family)
     const bool gated = family->names.gate || family->names.gate_up || !family->names.up;
     const bool biased = family->names.gate_up_bias != NULL;
     const bool biases_apart = biased && !s->there[GGUF_GATE_UP_BIAS];
+    const bool beside = gguf_is_grok(vkmoe_gguf_needs(own->name));
     family->names = (struct names){
         .router = "ffn_gate_inp.weight",
         .router_bias = vkmoe_gguf_name(s, GGUF_ROUTER_BIAS),
@@ -269,9 +274,11 @@ static void set_expert_names(const struct gguf *own, struct family *family)
         .up_bias = biases_apart ? "ffn_up_exps.bias" : vkmoe_gguf_name(s, GGUF_UP_BIAS),
         .gate_up_bias = vkmoe_gguf_name(s, GGUF_GATE_UP_BIAS),
         .down_bias = biased ? "ffn_down_exps.bias" : vkmoe_gguf_name(s, GGUF_DOWN_BIAS),
-        .shared_gate = gated ? "ffn_gate_shexp.weight" : NULL,
-        .shared_up = "ffn_up_shexp.weight",
-        .shared_down = "ffn_down_shexp.weight",
+        .shared_gate = !gated ? NULL
+            : beside          ? "ffn_gate.weight"
+                              : "ffn_gate_shexp.weight",
+        .shared_up = beside ? "ffn_up.weight" : "ffn_up_shexp.weight",
+        .shared_down = beside ? "ffn_down.weight" : "ffn_down_shexp.weight",
         .shared_token_gate = vkmoe_gguf_name(s, GGUF_SHARED_TOKEN_GATE),
         .latent_down = "ffn_latent_down.weight",
         .latent_up = "ffn_latent_up.weight",
@@ -287,7 +294,7 @@ static void set_attention_names(
     const struct gguf *own, const struct architecture *architecture, struct whole *whole)
 {
     const struct gguf_survey *s = &own->survey;
-    const bool fused = s->there[GGUF_FUSED];
+    const bool fused = s->there[GGUF_FUSED], grok = gguf_is_grok(architecture->needs);
     whole->names[PLACE_BLOCKS] = (struct attention_names){
         .module = "attn_",
         .query = "attn_q.weight",
@@ -313,11 +320,17 @@ static void set_attention_names(
         .gate = vkmoe_gguf_name(s, GGUF_HEAD_GATE),
         .attention_norm_bias = vkmoe_gguf_name(s, GGUF_ATTENTION_NORM_BIAS),
         .experts_norm_bias = vkmoe_gguf_name(s, GGUF_EXPERTS_NORM_BIAS),
-        .experts_norm = whole->parallel              ? NULL
-            : architecture->needs & BIT(OUTPUT_NORM) ? "attn_output_norm.weight"
-            : s->there[GGUF_EXPERTS_NORM]            ? "ffn_norm.weight"
-                                                     : "post_attention_norm.weight",
+        .experts_norm = whole->parallel                       ? NULL
+            : architecture->needs & BIT(OUTPUT_NORM) && !grok ? "attn_output_norm.weight"
+            : s->there[GGUF_EXPERTS_NORM] || grok             ? "ffn_norm.weight"
+                                                              : "post_attention_norm.weight",
     };
+    if (grok) {
+        struct attention_names *names = &whole->names[PLACE_BLOCKS];
+        names->attention_post_norm = "attn_output_norm.weight";
+        names->post_norm =
+            vkmoe_gguf_text(s->there[GGUF_LAST_NORM] ? GGUF_LAST_NORM : GGUF_POST_NORM);
+    }
     if (architecture->needs & BIT(POST_NORM)) {
         struct attention_names *names = &whole->names[PLACE_BLOCKS];
         names->attention_post_norm = "post_attention_norm.weight";
@@ -369,7 +382,6 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
     const bool has_first = vkmoe_setting_find(settings, epsilons[0]);
     const bool has_second = vkmoe_setting_find(settings, epsilons[1]);
     const bool other_epsilon = centered ? has_second || !has_first : has_second && !has_first;
-    const bool granite = published && published->embedding_scale_key;
     const bool latent = published && published->latent.is_latent;
     const bool has_head = vkmoe_setting_find(settings, "attention.key_length")
         || (vkmoe_setting_find(settings, "embedding_length")
@@ -408,17 +420,11 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .window_rope = published && published->window_rope,
         .window_preset = published ? published->window_preset : 0,
         .clip_key = "attention.clamp_kqv",
-        .scale_key = "attention.scale",
-        .embedding_scale_key = granite ? "embedding_scale" : NULL,
-        .residual_scale_key = granite ? "residual_scale" : NULL,
-        .logits_divisor_key = granite ? "logit_scale" : NULL,
-        .logits_scale_key = published ? published->logits_scale_key : NULL,
         .latent.is_latent = latent,
         .rope_grows = latent,
-        .embedding_root = { NULL, published && has_embedding_root(published) },
-        .logits_cap_key = published ? published->logits_cap_key : NULL,
         .adjust = published ? published->adjust : NULL,
     };
+    vkmoe_gguf_set_factors(published, whole);
     set_attention_names(own, architecture, whole);
 }
 
@@ -438,6 +444,12 @@ static void check_needed(
                 "no block has %s, which those of %s must have", vkmoe_gguf_text((enum gguf_name)i),
                 architecture->name);
     }
+    if (own->blocks > 0 && gguf_is_grok(architecture->needs) && !s->there[GGUF_LAST_NORM]
+        && !s->there[GGUF_POST_NORM])
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "no block has layer_output_norm.weight or post_ffw_norm.weight, one of which those of "
+            "%s must have",
+            architecture->name);
 }
 
 static bool is_known_scaling(const struct gguf *own, const char *name)
@@ -485,7 +497,8 @@ static void find_obstacle(
     const uint32_t key = vkmoe_setting_u32(settings, "attention.key_length", 0, 0, UINT32_MAX);
     const uint32_t value =
         vkmoe_setting_u32(settings, "attention.value_length", key, 0, UINT32_MAX);
-    const bool capped = vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0) != 0.0
+    const bool capped = (!own->whole.soft_cap_key
+                            && vkmoe_setting_number(settings, "attn_logit_softcapping", 0.0) != 0.0)
         || (!own->whole.logits_cap_key
             && vkmoe_setting_number(settings, "final_logit_softcapping", 0.0) != 0.0);
     const char *scaling = vkmoe_setting_string(settings, "rope.scaling.type", NULL);

@@ -76,22 +76,28 @@ static void note_unread(
 {
     static const enum gguf_name others[] = { GGUF_POST_NORM, GGUF_DENSE_POST_NORM,
         GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE, GGUF_HEAD_GATE,
-        GGUF_OUTPUT_NORM };
+        GGUF_OUTPUT_NORM, GGUF_LAST_NORM };
     static const enum gguf_name shared[] = { GGUF_SHARED_GATE, GGUF_SHARED_DOWN,
         GGUF_SHARED_TOKEN_GATE };
-    const bool beside = needs & GGUF_BIT(EXPERTS_PRE_NORM);
-    const uint64_t read = needs | (beside ? GGUF_BIT(BLOCK_SCALE) : 0);
+    const bool grok = gguf_is_grok(needs), beside = needs & GGUF_BIT(EXPERTS_PRE_NORM) || grok;
+    const enum gguf_name last = out->there[GGUF_LAST_NORM] ? GGUF_LAST_NORM : GGUF_POST_NORM;
+    const uint64_t read = needs | (grok ? UINT64_C(1) << last : beside ? GGUF_BIT(BLOCK_SCALE) : 0);
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         if (!(read >> others[i] & 1))
             note_unknown(out->there[others[i]], out);
     }
     if ((out->there[GGUF_EXPERTS_NORM] && !(needs & GGUF_BIT(POST_NORM)))
-        || needs & GGUF_BIT(OUTPUT_NORM))
+        || (needs & GGUF_BIT(OUTPUT_NORM) && !grok))
         note_unknown(out->there[GGUF_POST_ATTENTION_NORM], out);
-    if (needs & GGUF_BIT(OUTPUT_NORM))
+    if (needs & GGUF_BIT(OUTPUT_NORM) && !grok)
         note_unknown(out->there[GGUF_EXPERTS_NORM], out);
-    for (size_t i = 0; i < ARRAY_SIZE(shared) && !out->there[GGUF_SHARED_UP]; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(shared) && (grok || !out->there[GGUF_SHARED_UP]); i++)
         note_unknown(out->there[shared[i]], out);
+    if (grok)
+        note_unknown(out->there[GGUF_SHARED_UP], out);
+    if (grok && !out->there[GGUF_DENSE_UP])
+        note_unknown(
+            out->there[out->there[GGUF_DENSE_GATE] ? GGUF_DENSE_GATE : GGUF_DENSE_DOWN], out);
     for (uint32_t b = 0; b < blocks && !beside; b++) {
         if (out->moe[b])
             note_unknown(dense[b], out);
@@ -140,6 +146,8 @@ void vkmoe_gguf_survey(
             note_unknown(tensor, out);
         }
     }
+    if (gguf_is_grok(counts->needs) && out->there[GGUF_DENSE_UP])
+        out->shared_inner = (uint32_t)MIN(out->there[GGUF_DENSE_UP]->shape[0], UINT32_MAX);
     note_unread(dense, blocks, counts->needs, out);
 }
 

@@ -41,6 +41,7 @@
     NAME(EXPERTS_PRE_NORM, "pre_ffw_norm_2.weight") \
     NAME(EXPERTS_POST_NORM, "post_ffw_norm_2.weight") \
     NAME(BLOCK_SCALE, "layer_output_scale.weight") \
+    NAME(LAST_NORM, "layer_output_norm.weight") \
     NAME(DENSE_GATE, "ffn_gate.weight") \
     NAME(DENSE_UP, "ffn_up.weight") \
     NAME(DENSE_DOWN, "ffn_down.weight") \
@@ -74,6 +75,13 @@ enum gguf_name {
 };
 _Static_assert(GGUF_NAMES <= 64, "a bit for each");
 #define GGUF_BIT(name) (UINT64_C(1) << GGUF_##name)
+
+// Of Grok's blocks, by what they must have: norms before and behind attention and experts, and a
+// dense network beside these is a shared expert.
+static inline bool gguf_is_grok(uint64_t needs)
+{
+    return needs & GGUF_BIT(OUTPUT_NORM) && needs & GGUF_BIT(EXPERTS_NORM);
+}
 
 #define GGUF_EMBEDDING "token_embd.weight"
 #define GGUF_FINAL_NORM "output_norm.weight"

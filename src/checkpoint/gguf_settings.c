@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 enum {
-    MAX_ADDED = 37,
+    MAX_ADDED = 38,
     MAX_SCALING = 24, // and what else objects have
     MAX_ENDS = 4,
     SPARE = 2 * MAX_SCALING + MAX_ENDS + 4 + 2 * MAX_BLOCKS, // for what is in lists and objects
@@ -191,6 +191,11 @@ static void add_frame(struct writer *w)
         (struct value){ .kind = VALUE_BOOL, .number = !own->survey.has_head });
 }
 
+static bool is_named(const struct writer *w, const char *architecture)
+{
+    return w->own->name && strcmp(w->own->name, architecture) == 0;
+}
+
 static void add_blocks(struct writer *w)
 {
     const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
@@ -203,16 +208,14 @@ static void add_blocks(struct writer *w)
     add(w, "expert_blocks", list(moe, count));
     if (w->own->survey.shared_inner)
         add(w, "shared_inner", number(w->own->survey.shared_inner));
+    if (is_named(w, "grok"))
+        add(w, "residual_moe",
+            (struct value){ .kind = VALUE_BOOL, .number = w->own->survey.shared_inner > 0 });
 }
 
 static bool is_llama4(const struct writer *w)
 {
-    return w->own->name && strcmp(w->own->name, "llama4") == 0;
-}
-
-static bool is_named(const struct writer *w, const char *architecture)
-{
-    return w->own->name && strcmp(w->own->name, architecture) == 0;
+    return is_named(w, "llama4");
 }
 
 // What Llama 4 has that no key says: of its two sizes the one with more experts has no norms.
@@ -428,6 +431,8 @@ static struct value make_scaling(struct writer *w)
         if (value && !(value_is(value, VALUE_NUMBER) && value->number == keys[i].off))
             add(&scaling, keys[i].to, *value);
     }
+    if (yarn && is_named(w, "grok") && !find(w, "rope.scaling.yarn_beta_fast"))
+        add(&scaling, "beta_fast", number(8.0));
     const double queries = vkmoe_setting_number(settings, "attention.temperature_scale", 0.0);
     if (yarn && queries != 0.0)
         add(&scaling, "llama_4_scaling_beta", number(queries));

@@ -26,7 +26,7 @@ GROK_1 = {"embedding_scale": 78.38367176906169, "logit_scale": 0.577350269189625
     "output_scale": 0.08838834764831845, "attention_cap": 30.0}
 GROK_2 = {"embedding_scale": 40.0, "logit_scale": 0.5, "output_scale": HEAD ** -0.5,
     "attention_cap": 4.0, "router_cap": 3.0, "final_cap": 5.0, "base": 5000.0}
-YARN = {"factor": 8.0, "original": 16, "beta_fast": 8.0, "beta_slow": 1.0}
+YARN = {"factor": 8.0, "original": 512, "beta_fast": 8.0, "beta_slow": 1.0}
 MATRICES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
     "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
     "ffn_gate_inp": "block_sparse_moe.gate", "ffn_gate": "mlp.gate_proj",

@@ -25,6 +25,7 @@ static const struct architecture {
     bool gate_keys;  // which say how the gate computes
     bool cohere;     // a norm for each block, windows with a period, shared experts averaged
     bool centered;   // LayerNorms have a key of their own, and queries, keys and values are fused
+    bool grok;       // scales and caps, the norm behind attention and the shared expert
     bool deepseek;   // and if experts are fused, keys and values of heads as in old files
     const char *experts_norm;
     bool name_only; // files of it are not made here
@@ -36,6 +37,7 @@ static const struct architecture {
     { "granitemoe", "granitemoe", .pairs = true, .granite = true },
     { "phimoe", "phimoe" },
     { "dbrx", "dbrx", .centered = true, .experts_norm = "attn_output_norm.weight" },
+    { "grok", "grok", .own_inner = true, .grok = true },
     { "hunyuan_v1_moe", "hunyuan-moe", .own_inner = true },
     { "llama4", "llama4", .own_inner = true, .unit_norms = true },
     { "deepseek_v3", "deepseek2", .own_inner = true, .deepseek = true },
@@ -77,6 +79,12 @@ bool gguf_converts(const char *family)
 {
     const struct architecture *found = find(family);
     return found && !found->name_only;
+}
+
+bool gguf_is_written(const char *family)
+{
+    const struct architecture *found = find(family);
+    return found && !found->grok;
 }
 
 struct converter {
@@ -201,6 +209,13 @@ static void write_keys(struct converter *c, const struct vkmoe_frame *frame,
         write_f32(c, "embedding_scale", (double)frame->embedding_scale);
         write_f32(c, "residual_scale", (double)frame->residual_scale);
         write_f32(c, "logit_scale", 1.0 / (double)frame->logits_scale);
+    }
+    if (c->architecture->grok) {
+        write_f32(c, "attention.output_scale", (double)attention->scale);
+        write_f32(c, "attn_logit_softcapping", (double)attention->soft_cap);
+        write_f32(c, "router_logit_softcapping", (double)moe->router.soft_cap);
+        write_f32(c, "embedding_scale", (double)frame->embedding_scale);
+        write_f32(c, "logit_scale", (double)frame->logits_scale);
     }
     static const char *const ends[] = { "tokenizer.ggml.eos_token_id",
         "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
@@ -427,9 +442,13 @@ static void write_moe(struct converter *c, const struct vkmoe_moe_params *p)
     }
     write_view(c, "ffn_down_exps.bias", &p->down_bias, p->experts, p->hidden);
     write_view(c, "exp_probs_b.bias", &p->router.correction_bias, 1, p->experts);
-    write_view(c, "ffn_gate_shexp.weight", &p->shared.gate, p->shared.inner, p->hidden);
-    write_view(c, "ffn_up_shexp.weight", &p->shared.up, p->shared.inner, p->hidden);
-    write_view(c, "ffn_down_shexp.weight", &p->shared.down, p->hidden, p->shared.inner);
+    const uint32_t rows = p->shared.inner, columns = p->hidden;
+    const bool grok = c->architecture->grok;
+    write_view(
+        c, grok ? "ffn_gate.weight" : "ffn_gate_shexp.weight", &p->shared.gate, rows, columns);
+    write_view(c, grok ? "ffn_up.weight" : "ffn_up_shexp.weight", &p->shared.up, rows, columns);
+    write_view(
+        c, grok ? "ffn_down.weight" : "ffn_down_shexp.weight", &p->shared.down, columns, rows);
 }
 
 static void write_dense(struct converter *c, const struct vkmoe_moe_params *p)
@@ -499,7 +518,8 @@ static bool write_block(
         if (c->architecture->cohere)
             write_period(c, checkpoint, frame->blocks);
     }
-    write_view(c, "post_attention_norm.weight", &extras.attention_post_norm, 1, frame->hidden);
+    write_view(c, c->architecture->grok ? "attn_output_norm.weight" : "post_attention_norm.weight",
+        &extras.attention_post_norm, 1, frame->hidden);
     write_view(c, "post_ffw_norm.weight", &extras.post_norm, 1, frame->hidden);
     write_view(c, "attn_norm.weight", &norms[0], 1, frame->hidden);
     write_view(c, "attn_norm.bias", &biases[0], 1, frame->hidden);

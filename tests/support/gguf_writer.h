@@ -96,4 +96,7 @@ const char *gguf_architecture(const char *family);
 // Whether gguf_convert() knows it.
 bool gguf_converts(const char *family);
 
+// Whether the library writes files of it.
+bool gguf_is_written(const char *family);
+
 #endif
