@@ -121,8 +121,15 @@ VKMOE_API enum vkmoe_status vkmoe_checkpoint_get_norm_biases(vkmoe_checkpoint *c
 //
 //     z = attention_norm(x);  x += residual_scale * (attention(z) + experts(z))
 //
-// or has its dense network instead of experts. Norms are [hidden], of the frame's
-// block_norm_epsilon.
+// or has its dense network instead of experts. Of an early block, experts see x before attention
+// adds to it, and a dense network what it is then (Arctic):
+//
+//     e = experts(experts_pre_norm(x))
+//     x += residual_scale * attention(attention_norm(x))
+//     x += residual_scale * (mlp(experts_norm(x)) + e)
+//
+// or, without experts_pre_norm, only their gate does, and the block has nothing else of this
+// (SmallThinker). Norms are [hidden], of the frame's block_norm_epsilon.
 struct vkmoe_block_extras {
     uint32_t struct_size;                  // VKMOE_INIT()
     struct vkmoe_view attention_post_norm; // no data: the block has none of these norms
@@ -130,6 +137,7 @@ struct vkmoe_block_extras {
     struct vkmoe_view dense_post_norm, experts_pre_norm, experts_post_norm; // no data: no dense one
     float scale;                                                            // 0: 1
     bool parallel;      // then it has none of these norms
+    bool early;         // then it has none but experts_pre_norm
     float post_epsilon; // of post_norm; 0: that of the others (Grok-2 has another)
 };
 

@@ -104,6 +104,7 @@ struct whole {
     bool layer_norm;           // norms are LayerNorms
     bool rms_by_key;           // not so where the usual key of RMS norms' epsilon is there
     bool parallel;             // as in struct vkmoe_block_extras
+    bool early;                // likewise, of blocks with experts
     struct vkmoe_rope rope;
     double rope_part;          // preset of partial_rotary_factor; 0: the family has all of it
     const char *rope_size_key; // elements of a head, instead of that factor; NULL: none

@@ -517,8 +517,8 @@ enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkm
     struct settings *settings = from->source.settings;
     struct lookup lookup = start(from);
     *extras = (struct vkmoe_block_extras){ VKMOE_INIT(vkmoe_block_extras), .scale = 1.0f,
-        .parallel = from->source.whole->parallel };
-    if (!names->post_norm)
+        .parallel = from->source.whole->parallel, .early = moe && from->source.whole->early };
+    if (!names->post_norm && !names->experts_pre_norm)
         return VKMOE_OK;
     const uint32_t d = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);
     lookup.status = settings->status;

@@ -153,7 +153,7 @@ static bool folds(const vkmoe_model *n, uint32_t tokens)
         return false;
     for (uint32_t b = 0; b < n->decoder.count; b++) {
         const struct model_block *block = &n->decoder.blocks[b];
-        if (block->cross || has_extras(block) || block->parallel
+        if (block->cross || has_extras(block) || block->parallel || block->early
             || !vkmoe_attention_folds(block->attention, tokens)
             || !vkmoe_moe_folds(block->experts, tokens))
             return false;
@@ -228,8 +228,10 @@ static enum vkmoe_status record_experts(vkmoe_stream *stream, const vkmoe_model 
     };
     if (block->beside || block->parallel)
         experts.y.buffer = n->other;
-    if (block->beside)
+    if (block->beside && !block->early)
         experts.router_x.buffer = n->x;
+    else if (block->early && !block->beside)
+        experts.router_x.buffer = n->other;
     if (block->dense) {
         experts.ids = (struct vkmoe_span){ n->dense_ids, 0 };
         experts.weights = (struct vkmoe_span){ n->dense_weights, 0 };
@@ -268,16 +270,48 @@ static enum vkmoe_status record_extras(vkmoe_stream *stream, const vkmoe_model *
     return record_norm(stream, n, &step);
 }
 
+// delta += other
+static enum vkmoe_status add_other(vkmoe_stream *stream, const vkmoe_model *n, uint32_t tokens)
+{
+    struct norm_step sum = norm_step(n, NULL, tokens);
+    sum.x = sum.result = n->delta;
+    sum.delta = n->other;
+    sum.scale = 1;
+    return record_norm(stream, n, &sum);
+}
+
 // The experts see what attention saw, and what both give is added at once; likewise.
 static enum vkmoe_status record_parallel(vkmoe_stream *stream, const vkmoe_model *n,
     const struct model_block *block, const struct block_run *r)
 {
     TRY_RETURN(record_experts(stream, n, block, r));
-    struct norm_step sum = norm_step(n, NULL, r->tokens);
-    sum.x = sum.result = n->delta;
-    sum.delta = n->other;
-    sum.scale = 1;
-    return record_norm(stream, n, &sum);
+    return add_other(stream, n, r->tokens);
+}
+
+// What stands before the attention of an early block: its experts, or a copy of x for their gate,
+// either to `other`. `step` makes x what it is then, and has nothing to add to it afterwards.
+static enum vkmoe_status record_early(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct model_block *block, const struct block_run *r, struct norm_step *step)
+{
+    struct norm_step own = *step;
+    own.weight = block->experts_pre_norm;
+    own.result = block->beside ? n->normed : n->other;
+    step->delta = NULL;
+    step->factor = 1;
+    TRY_RETURN(record_norm(stream, n, &own));
+    return block->beside ? record_experts(stream, n, block, r) : VKMOE_OK;
+}
+
+// What follows the attention of a block and its norm; likewise.
+static enum vkmoe_status record_network(vkmoe_stream *stream, const vkmoe_model *n,
+    const struct model_block *block, const struct block_run *r)
+{
+    if (has_extras(block))
+        return record_extras(stream, n, block, r);
+    if (!block->early || !block->beside)
+        return record_experts(stream, n, block, r);
+    TRY_RETURN(record_beside(stream, n, block, r));
+    return add_other(stream, n, r->tokens);
 }
 
 // `first`: nothing waits in delta yet.
@@ -288,6 +322,8 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
     struct norm_step step = norm_step(n, block->attention_norm, r->tokens);
     step.delta = first ? NULL : n->delta;
     step.factor = r->factor;
+    if (block->early)
+        TRY_RETURN(record_early(stream, n, block, r, &step));
     if (r->folded)
         folding = folding_to(n, block->experts_norm);
     else
@@ -307,8 +343,7 @@ static enum vkmoe_status record_block(vkmoe_stream *stream, const vkmoe_model *n
             n->delta, r->tokens));
     if (!r->folded)
         TRY_RETURN(norm(stream, n, block->experts_norm, r->tokens));
-    return has_extras(block) ? record_extras(stream, n, block, r)
-                             : record_experts(stream, n, block, r);
+    return record_network(stream, n, block, r);
 }
 
 // By which x is multiplied in front of block `index`, or behind all.

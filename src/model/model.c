@@ -145,7 +145,7 @@ static enum vkmoe_status create_other(vkmoe_model *n)
     return status;
 }
 
-// All or none of them are there; those that only blocks with experts have are absent elsewhere.
+// What is absent stays so, as what only blocks with experts have does elsewhere.
 static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpoint,
     struct vkmoe_block where, struct model_block *block)
 {
@@ -156,10 +156,9 @@ static enum vkmoe_status create_extras(vkmoe_model *n, vkmoe_checkpoint *checkpo
     block->parallel = extras.parallel;
     block->post_epsilon =
         extras.post_epsilon != 0 ? extras.post_epsilon : n->frame.block_norm_epsilon;
-    if (block->parallel)
-        return create_other(n);
-    if (!extras.post_norm.data)
-        return VKMOE_OK;
+    block->early = extras.early;
+    if (block->parallel || block->early)
+        TRY_RETURN(create_other(n));
     TRY_RETURN(upload_rms_norm(n, &extras.attention_post_norm, &block->attention_post_norm));
     TRY_RETURN(upload_rms_norm(n, &extras.post_norm, &block->post_norm));
     if (!extras.experts_pre_norm.data)

@@ -21,6 +21,7 @@ struct model_block {
     float post_epsilon; // of post_norm
     float scale;        // of x behind the block
     bool parallel;      // attention and experts read the same norm; `experts_norm` is NULL
+    bool early;         // experts, or only their gate, see x before attention adds to it
 };
 
 static inline bool has_extras(const struct model_block *block)

@@ -56,7 +56,8 @@ static bool read_extras(vkmoe_checkpoint *model, uint32_t index, struct referenc
     out->scale = extras.scale;
     out->post_epsilon = (double)extras.post_epsilon;
     out->parallel = extras.parallel;
-    if (!out->dense_post_norm)
+    out->early = extras.early;
+    if (!out->experts_pre_norm)
         return true;
     if (vkmoe_checkpoint_get_mlp(model, where, &beside) != VKMOE_OK)
         return false;
@@ -383,6 +384,38 @@ static void feed_beside(struct rows *r, const struct reference_block *block, int
     free(raw);
 }
 
+// Of an early block, before its attention: what its experts give, or what their gate will see.
+static double *feed_early(struct rows *r, const struct reference_block *block, int32_t *ids)
+{
+    const size_t count = (size_t)r->tokens * r->network->hidden;
+    double *kept = allocate(count, sizeof(double));
+    if (block->beside.up) {
+        norm_block(r, block->experts_pre_norm, NULL);
+        feed_forward(r, &block->experts, ids);
+    }
+    memcpy(kept, block->beside.up ? r->delta : r->x, count * sizeof(double));
+    return kept;
+}
+
+// The same after its attention, with what that has left.
+static void feed_late(
+    struct rows *r, const struct reference_block *block, double *kept, int32_t *ids)
+{
+    const size_t count = (size_t)r->tokens * r->network->hidden;
+    float *raw = allocate(count, sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        raw[i] = (float)kept[i];
+    if (block->beside.up) {
+        feed_forward(r, &block->beside, NULL);
+        add(r->delta, kept, 1.0, count);
+    } else {
+        reference_forward(
+            &block->experts, r->tokens, 0, r->normed, raw, NULL, NULL, r->delta, ids, NULL, NULL);
+    }
+    free(kept);
+    free(raw);
+}
+
 void reference_network_forward(const struct reference_network *n, uint32_t tokens,
     const uint32_t *ids, const uint32_t *positions, const uint32_t *sequences,
     struct reference_memory *memory, double *logits, int32_t *expert_ids,
@@ -393,11 +426,12 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
         const struct reference_block *block = &n->blocks[b];
         size_t chosen = (size_t)b * tokens * block->experts.experts_per_token;
         size_t attending = (size_t)b * tokens * block->attention.experts_per_token;
+        int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
+        double *early = block->early ? feed_early(&r, block, block_ids) : NULL;
         norm_block(&r, block->attention_norm, block->attention_norm_bias);
         reference_attend(&block->attention, tokens, r.normed, positions, sequences, NULL,
             &memory->blocks[b], false, NULL, NULL, r.delta,
             attention_expert_ids ? attention_expert_ids + attending : NULL, NULL, NULL);
-        int32_t *block_ids = expert_ids ? expert_ids + chosen : NULL;
         if (block->parallel) {
             feed_parallel(&r, block, block_ids);
             continue;
@@ -412,7 +446,9 @@ void reference_network_forward(const struct reference_network *n, uint32_t token
             add_delta(&r);
         }
         norm_block(&r, block->experts_norm, block->experts_norm_bias);
-        if (block->beside.up)
+        if (early)
+            feed_late(&r, block, early, block_ids);
+        else if (block->beside.up)
             feed_beside(&r, block, block_ids);
         else if (memory->chosen[b])
             feed_limited(&r, &block->experts, memory->chosen[b], memory->capacity, block_ids);

@@ -23,7 +23,7 @@ struct reference_block {
     double post_epsilon; // of the latter; 0: the model's
     double *dense_post_norm, *experts_pre_norm, *experts_post_norm;
     double scale; // 0: 1
-    bool parallel;
+    bool parallel, early;
     struct reference_layer beside;
 };
 
