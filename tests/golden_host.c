@@ -115,9 +115,9 @@ static bool check_converted(const char *name, bool logits)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = { "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
+    static const char *const names[] = { "arctic", "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
         "ernie4_5_moe", "glm4_moe", "granitemoeshared", "grok", "hunyuan_v1_moe", "hy_v3", "laguna",
-        "mellum", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "solar_open" };
+        "mellum", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "smallthinker", "solar_open" };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -197,6 +197,8 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "grok", "logits" },
         { "cohere2_moe", "logits" },
         { "cohere2_moe-rms", "logits" },
+        { "smallthinker", "logits" },
+        { "arctic", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))

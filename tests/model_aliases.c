@@ -72,7 +72,7 @@ static const struct {
     { "bailing_hybrid", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_hybrid\"" },
     { "deepseek_v4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"deepseek_v4\"" },
     { "longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\"" },
-    { "arctic", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"arctic\"" },
+    { "grok-1", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "\"grok-1\"" },
 };
 
 // ---------------------------------------------------------------------------- config

@@ -303,28 +303,7 @@ static bool check_error(const struct error_case *c)
     return ok;
 }
 
-// -------------------------------------- gemma4, mellum, cohere2_moe and mistral4
-
-static const struct golden_case gemma4_cases[] = {
-    { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
-        "hidden_size_per_layer_input is not 0" },
-    { "shared-keys", "kv_shared_layers\": 0", "kv_shared_layers\": 1", ATTENTION, UNSUPPORTED,
-        "num_kv_shared_layers is 1" },
-    { "both-sides", "bidirectional_attention\": null", "bidirectional_attention\": \"all\"",
-        ATTENTION, UNSUPPORTED, "use_bidirectional_attention is \"all\"" },
-    { "yarn", "\"proportional\"", "\"yarn\"", ATTENTION, UNSUPPORTED,
-        "has for full_attention the type \"yarn\"" },
-    { "nothing-turned", "factor\": 0.5", "factor\": 0", ATTENTION, INVALID,
-        "partial_rotary_factor 0" },
-    { "global-heads", "global_key_value_heads\": 1", "global_key_value_heads\": 3", ATTENTION,
-        INVALID, "do not share 3 global key and value heads" },
-    { "global-size", "global_head_dim\": 12", "global_head_dim\": 513", ATTENTION, INVALID,
-        "global_head_dim is 513" },
-    { "values-of-their-own", "k_eq_v\": true", "k_eq_v\": false", ATTENTION, INVALID,
-        "self_attn.k_proj.weight has the shape" },
-    { "cap", "softcapping\": 2.0", "softcapping\": -2.0", FRAME, INVALID,
-        "final_logit_softcapping is -2" },
-};
+// ------------------------------------------------------------------ golden models
 
 static bool check_golden(const char *name, const struct golden_case *c)
 {
@@ -359,6 +338,7 @@ GOLDEN(cohere, "cohere2_moe")
 GOLDEN(mistral4, "mistral4")
 GOLDEN(laguna, "laguna")
 GOLDEN(grok, "grok")
+GOLDEN(smallthinker, "smallthinker")
 
 // --------------------------------------------------------------------------- tensors
 
@@ -545,7 +525,7 @@ static bool test_renamed_embedding(void)
 static bool test_other_families(void)
 {
     static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
-        "flex_olmo", "cohere2_moe", "mistral4", "laguna", "grok" };
+        "flex_olmo", "cohere2_moe", "mistral4", "laguna", "grok", "smallthinker", "arctic" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -585,12 +565,13 @@ int main(int argc, char **argv)
         return 2;
     TAP_ROWS(&tap, "config", value_cases, COUNT_OF(value_cases), check_value);
     TAP_ROWS(&tap, "error", error_cases, error_case_count, check_error);
-    TAP_ROWS(&tap, "gemma4", gemma4_cases, COUNT_OF(gemma4_cases), check_gemma4);
+    TAP_ROWS(&tap, "gemma4", gemma4_cases, gemma4_case_count, check_gemma4);
     TAP_ROWS(&tap, "mellum", mellum_cases, mellum_case_count, check_mellum);
     TAP_ROWS(&tap, "cohere2_moe", cohere_cases, cohere_case_count, check_cohere);
     TAP_ROWS(&tap, "mistral4", mistral4_cases, mistral4_case_count, check_mistral4);
     TAP_ROWS(&tap, "laguna", laguna_cases, laguna_case_count, check_laguna);
     TAP_ROWS(&tap, "grok", grok_cases, grok_case_count, check_grok);
+    TAP_ROWS(&tap, "smallthinker", smallthinker_cases, smallthinker_case_count, check_smallthinker);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

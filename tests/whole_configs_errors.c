@@ -395,3 +395,48 @@ const struct golden_case cohere_cases[] = {
 };
 
 const uint32_t cohere_case_count = sizeof cohere_cases / sizeof cohere_cases[0];
+
+// Blocks 0 and 2 have RoPE, block 0 a window.
+#define LAYOUT(name, first, second) name "\": [\n    " first ",\n    " second
+#define SIZE_OF_WINDOW(third, size) "\n    " third "\n  ],\n  \"sliding_window_size\": " size
+const struct golden_case smallthinker_cases[] = {
+    { "as-it-is", VOCABULARY, VOCABULARY, .text = NULL },
+    { "no-layout", "\"sliding_window_layout\"", "\"x\"", .text = NULL },
+    { "rope-long", "rope_layout\": [", "rope_layout\": [1, ", ATTENTION, INVALID,
+        "rope_layout is not an array with one number for each of 3 blocks" },
+    { "rope-twice", LAYOUT("rope_layout", "1", "0"), LAYOUT("rope_layout", "1", "2"), ATTENTION,
+        INVALID, "rope_layout has for block 1 something else than 0 and 1" },
+    { "rope-text", LAYOUT("rope_layout", "1", "0"), LAYOUT("rope_layout", "1", "\"0\""), ATTENTION,
+        INVALID, "rope_layout has for block 1 something else than 0 and 1" },
+    { "window-half", LAYOUT("window_layout", "1", "0"), LAYOUT("window_layout", "1", "0.5"),
+        ATTENTION, INVALID, "sliding_window_layout has for block 1 something else" },
+    { "window-of-no-size", "    0," SIZE_OF_WINDOW("0", "6"), "    1," SIZE_OF_WINDOW("0", "null"),
+        ATTENTION, INVALID, "block 1 has sliding_attention, but there is no sliding_window_size" },
+    { "window-none", "window_size\": 6", "window_size\": 0", ATTENTION, INVALID,
+        "sliding_window_size is 0" },
+    { "head-norms", VOCABULARY, "\"use_qk_norm\": true, " VOCABULARY, ATTENTION, UNSUPPORTED,
+        "use_qk_norm is true, only false" },
+};
+const uint32_t smallthinker_case_count = sizeof smallthinker_cases / sizeof smallthinker_cases[0];
+
+const struct golden_case gemma4_cases[] = {
+    { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
+        "hidden_size_per_layer_input is not 0" },
+    { "shared-keys", "kv_shared_layers\": 0", "kv_shared_layers\": 1", ATTENTION, UNSUPPORTED,
+        "num_kv_shared_layers is 1" },
+    { "both-sides", "bidirectional_attention\": null", "bidirectional_attention\": \"all\"",
+        ATTENTION, UNSUPPORTED, "use_bidirectional_attention is \"all\"" },
+    { "yarn", "\"proportional\"", "\"yarn\"", ATTENTION, UNSUPPORTED,
+        "has for full_attention the type \"yarn\"" },
+    { "nothing-turned", "factor\": 0.5", "factor\": 0", ATTENTION, INVALID,
+        "partial_rotary_factor 0" },
+    { "global-heads", "global_key_value_heads\": 1", "global_key_value_heads\": 3", ATTENTION,
+        INVALID, "do not share 3 global key and value heads" },
+    { "global-size", "global_head_dim\": 12", "global_head_dim\": 513", ATTENTION, INVALID,
+        "global_head_dim is 513" },
+    { "values-of-their-own", "k_eq_v\": true", "k_eq_v\": false", ATTENTION, INVALID,
+        "self_attn.k_proj.weight has the shape" },
+    { "cap", "softcapping\": 2.0", "softcapping\": -2.0", FRAME, INVALID,
+        "final_logit_softcapping is -2" },
+};
+const uint32_t gemma4_case_count = sizeof gemma4_cases / sizeof gemma4_cases[0];

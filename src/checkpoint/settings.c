@@ -180,6 +180,19 @@ bool vkmoe_setting_list_of(struct settings *settings, const char *key, uint32_t 
     return false;
 }
 
+bool vkmoe_setting_flag_of(
+    struct settings *settings, const char *key, uint32_t count, uint32_t index, bool preset)
+{
+    const struct value *list;
+    uint64_t flag = 0;
+    if (!vkmoe_setting_list_of(settings, key, count, "number", "blocks", &list))
+        return preset;
+    if (!vkmoe_value_integer(&list->items[index], &flag) || flag > 1)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "%s has for block %u something else than 0 and 1", key, index);
+    return flag == 1;
+}
+
 // The number that all items of a list are, by its own name in an object of its own.
 static bool settle(struct settings *settings, const char *keys, struct value *out)
 {

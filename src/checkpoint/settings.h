@@ -50,6 +50,11 @@ const struct value *vkmoe_setting_object(struct settings *settings, const char *
 bool vkmoe_setting_list_of(struct settings *settings, const char *key, uint32_t count,
     const char *item, const char *owners, const struct value **out);
 
+// Whether such a list, one number for each of `count` blocks, has 1 for this one and not 0;
+// `preset` if it is absent.
+bool vkmoe_setting_flag_of(
+    struct settings *settings, const char *key, uint32_t count, uint32_t index, bool preset);
+
 // A setting's value. One whose preset is below `min` must be there.
 uint32_t vkmoe_setting_read(
     const struct setting *setting, struct settings *settings, uint32_t min, uint32_t max);

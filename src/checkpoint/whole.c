@@ -322,6 +322,9 @@ bool vkmoe_whole_is_sliding(
         source->whole->window == WINDOW_CHUNKS ? "chunked_attention" : "sliding_attention";
     struct settings *settings = source->settings;
     const struct value *list;
+    if (source->whole->window_layout)
+        return vkmoe_setting_flag_of(
+            settings, source->whole->window_layout, source->blocks[0], block.index, preset);
     if (!vkmoe_setting_list_of(settings, "layer_types",
             source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list)) {
         const struct setting *every = &source->whole->window_every;
@@ -347,6 +350,7 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
 {
     const struct whole *whole = source->whole;
     struct settings *settings = source->settings;
+    const char *key = whole->window_key ? whole->window_key : "sliding_window";
     bool on = whole->window != WINDOW_NONE
         && (!whole->window_switch || vkmoe_setting_bool(settings, whole->window_switch, false));
     if (!on && !whole->window_switch && vkmoe_setting_find(settings, "sliding_window"))
@@ -359,9 +363,8 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
             "%s with max_window_layers is ambiguous and not supported", whole->window_switch);
     uint32_t window = 0;
     if (on)
-        window = vkmoe_setting_u32(settings, "sliding_window",
-            vkmoe_setting_is_null(settings, "sliding_window") ? 0 : whole->window_preset, 1,
-            INT32_MAX);
+        window = vkmoe_setting_u32(settings, key,
+            vkmoe_setting_is_null(settings, key) ? 0 : whole->window_preset, 1, INT32_MAX);
     bool preset = on && window;
     if (whole->window == WINDOW_ALTERNATE)
         preset = block.index % 2 == 0;
@@ -374,7 +377,7 @@ static uint32_t read_window(const struct whole_source *source, struct vkmoe_bloc
     bool sliding = vkmoe_whole_is_sliding(source, block, preset);
     if (sliding && window == 0)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
-            "block %u has sliding_attention, but there is no sliding_window", block.index);
+            "block %u has sliding_attention, but there is no %s", block.index, key);
     return sliding ? window : 0;
 }
 

@@ -119,6 +119,8 @@ struct whole {
     bool norm_wide;            // see vkmoe_attention_params
     enum window_rule window;
     uint32_t window_preset;
+    const char *window_key;               // NULL: the usual one
+    const char *window_layout;            // a list with 1 for blocks that have it, 0 for others
     const char *window_switch;            // the setting that must be true for windows
     struct setting window_every;          // which block has none, of so many
     struct setting window_every_dense;    // likewise of dense_first blocks, which count apart; no
