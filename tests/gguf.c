@@ -566,7 +566,7 @@ static void check_families(struct tap *tap)
         TAP_TEST(tap, name, check_written(family, false));
     }
     TAP_TEST(tap, "same/gemma4", check_folder_same(VKMOE_TEST_GOLDEN "/gemma4", 0, false));
-    static const char *const all[] = { "gemma4", "solar_open", "hy_v3", "exaone_moe", "mistral4" };
+    const char *all[] = { "gemma4", "solar_open", "hy_v3", "exaone_moe", "mistral4", "arctic" };
     for (size_t i = 0; i < COUNT_OF(all); i++) {
         char name[64], path[512];
         snprintf(name, sizeof name, "written/%s", all[i]);

@@ -159,6 +159,13 @@ static const struct edited {
         { "output_scale", "grok.attention.output_scale", "-1", GGUF_F32 } },
     { "grok/steady-text", "grok", "attention.temperature_length is \"x\"",
         { NULL, "grok.attention.temperature_length", "x", GGUF_TEXT } },
+    { "arctic/ffn_norm_exps.weight", "mixtral",
+        "no block has ffn_norm_exps.weight, which those of arctic must have",
+        { .architecture = "arctic" } },
+    { "smallthinker/as-it-is", "mixtral", NULL, { .architecture = "smallthinker" } },
+    { "smallthinker/base-of-windows", "mixtral", "rope.freq_base_swa is 77, but rope.freq_base",
+        { NULL, "smallthinker.rope.freq_base_swa", "77", GGUF_F32,
+            .architecture = "smallthinker" } },
     MISSING("afmoe", "attn_gate.weight", "afmoe"),
     MISSING("afmoe", "post_attention_norm.weight", "afmoe"),
     MISSING("afmoe", "post_ffw_norm.weight", "afmoe"),
@@ -193,6 +200,7 @@ static const struct edited {
     UNKNOWN("experts-norm-bias", "blk.0.ffn_norm.bias", 48),
     UNKNOWN("final-norm-bias", "output_norm.bias", 48),
     UNKNOWN("longrope-short", "rope_factors_short.weight", 6),
+    UNKNOWN("own-norm", "blk.0.ffn_norm_exps.weight", 48),
     UNKNOWN("head-gate", "blk.0.attn_gate.weight", 48, 48),
     UNKNOWN("norm-behind", "blk.0.post_ffw_norm.weight", 48),
     UNKNOWN("dense", "blk.0.ffn_up.weight", 8, 48),
@@ -302,6 +310,8 @@ static const struct unwritten {
     const char *old, *new;
     const char *line; // in that of the refusal
 } unwritten[] = {
+    { "smallthinker", NULL, "/smallthinker", "model_type", "model_type",
+        "has no architecture that this version could write for smallthinker" },
     // Chunks have one length there.
     { "llama4-other-chunks", NULL, "/llama4", "model_type", "model_type",
         "cannot say which keys its attention sees" },

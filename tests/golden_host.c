@@ -130,6 +130,11 @@ int main(int argc, char **argv)
     TAP_TEST(&tap, "laguna-gguf", check(VKMOE_TEST_GGUF "/laguna-f32", "laguna-f32/model.gguf"));
     TAP_TEST(
         &tap, "mistral4-gguf", check(VKMOE_TEST_GGUF "/mistral4-f32", "mistral4-f32/model.gguf"));
+    TAP_TEST(&tap, "arctic-gguf", check("arctic", "arctic-f32/model.gguf"));
+    TAP_TEST(&tap, "smallthinker-gguf",
+        check(VKMOE_TEST_GGUF "/smallthinker-f32", "smallthinker-f32/model.gguf"));
+    TAP_TEST(&tap, "smallthinker-plain-gguf",
+        check(VKMOE_TEST_GGUF "/smallthinker-plain-f32", "smallthinker-plain-f32/model.gguf"));
     TAP_TEST(&tap, "cohere2_moe-gguf", check_converted("cohere2_moe", true));
     TAP_TEST(&tap, "cohere2_moe-rms-gguf", check_converted("cohere2_moe-rms", false));
     return tap_end(&tap);

@@ -82,6 +82,7 @@ struct gguf_target {
     bool bare_bias;     // the bias that selects is exp_probs_b without a suffix
     bool fixed_chunks;  // Llama 4's attention, of which keys say little
     bool extras;        // Gemma 4's, as in struct vkmoe_block_extras
+    bool own_norm;      // Arctic's, likewise, of experts beside a dense network
 };
 bool vkmoe_gguf_target(const char *family, struct gguf_target *out);
 

@@ -261,6 +261,18 @@ static enum vkmoe_status add_extras(
     return c->out->status;
 }
 
+// The norm of experts beside a dense network, and that network.
+static enum vkmoe_status add_beside(struct gguf_converter *c, struct vkmoe_block block)
+{
+    struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
+    struct vkmoe_moe_params dense = { VKMOE_INIT(vkmoe_moe_params) };
+    TRY_RETURN(vkmoe_checkpoint_get_extras(c->checkpoint, block, &extras));
+    TRY_RETURN(vkmoe_checkpoint_get_mlp(c->checkpoint, block, &dense));
+    add_vector(c, GGUF_OWN_NORM, &extras.experts_pre_norm, c->frame.hidden);
+    add_dense(c, &dense);
+    return c->out->status;
+}
+
 static enum vkmoe_status add_post_norms(struct gguf_converter *c, struct vkmoe_block block)
 {
     struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
@@ -300,6 +312,8 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
         add_dense(c, &moe);
     if (c->target.extras)
         return add_extras(c, block, &moe.router);
+    if (c->target.own_norm)
+        return add_beside(c, block);
     return c->target.sandwich ? add_post_norms(c, block) : c->out->status;
 }
 

@@ -103,6 +103,10 @@ static const struct architecture architectures[] = {
     { "dbrx", "dbrx", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, BIT(OUTPUT_NORM), FUSED },
     { "grok", "grok", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
         BIT(OUTPUT_NORM) | BIT(EXPERTS_NORM), UNWRITTEN },
+    { "arctic", "arctic", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL,
+        BIT(EXPERTS_NORM) | BIT(OWN_NORM) | BIT(DENSE_UP) },
+    { "smallthinker", "smallthinker", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL,
+        BIT(EXPERTS_NORM) },
     { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
     { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
         BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN), HAS_INTERVAL | FIXED_CHUNKS },
@@ -169,7 +173,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
     const struct vkmoe_moe_params *preset = base ? &base->preset : &none;
     const bool sparsemixer = preset->router.select == VKMOE_SELECT_SPARSEMIXER;
     const bool sigmoid = preset->router.weigh == VKMOE_WEIGH_SIGMOID;
-    const bool extras = whole && whole->names[PLACE_BLOCKS].experts_pre_norm;
+    const bool extras = whole && whole->names[PLACE_BLOCKS].experts_post_norm;
     if (whole && whole->adjust && !extras && !(found->ways & FIXED_CHUNKS)) // by rules of its own
         return false;
     const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer && !sigmoid;
@@ -200,6 +204,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .shared_by_key = found->ways & SHARED_BY_KEY,
         .has_interval = found->ways & HAS_INTERVAL,
         .extras = extras,
+        .own_norm = found->needs & BIT(OWN_NORM),
         .fixed_chunks = found->ways & FIXED_CHUNKS,
         .bare_bias = found->ways & BARE_BIAS,
         .best_groups = found->ways & BEST_GROUPS };
@@ -343,6 +348,8 @@ static void set_attention_names(
         names->experts_post_norm = "post_ffw_norm_2.weight";
         names->block_scale = "layer_output_scale.weight";
     }
+    if (architecture->needs & BIT(OWN_NORM))
+        whole->names[PLACE_BLOCKS].experts_pre_norm = "ffn_norm_exps.weight";
     if (whole->latent.is_latent) { // some files have the older tensor beside those made of it
         whole->names[PLACE_BLOCKS].ignored = s->there[GGUF_LATENT_KEYS] ? "attn_kv_b.weight" : NULL;
         whole->names[PLACE_BLOCKS].key = "attn_kv_a_mqa.weight";
@@ -406,6 +413,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .layer_norm =
             published && published->layer_norm && (!published->rms_by_key || other_epsilon),
         .parallel = published && published->parallel,
+        .early = published && published->early,
         .norm_after_rope = published && published->norm_after_rope,
         .head_bias = { NULL, s->has_head_bias },
         .rope = { .kind = own_rope ? VKMOE_ROPE_NONE : architecture->rope,
@@ -521,7 +529,7 @@ static void find_obstacle(
     else if (own->whole.window_rope
         && vkmoe_setting_u32(settings, "attention.sliding_window", 0, 0, UINT32_MAX) == 0)
         snprintf(text, sizeof own->not_whole, "its attention is without windows");
-    else if (!own->whole.adjust && base_of_windows != base)
+    else if (own->whole.rope.kind != VKMOE_ROPE_NONE && base_of_windows != base)
         snprintf(text, sizeof own->not_whole, "rope.freq_base_swa is %g, but rope.freq_base %g",
             base_of_windows, base);
     else if (grows_otherwise(own, settings))
@@ -561,7 +569,9 @@ struct kind vkmoe_gguf_family(const struct container *container, struct settings
     family->blocks = (struct setting){ "block_count", 0 };
     family->hidden = (struct setting){ "embedding_length", 0 };
     family->inner = (struct setting){ "expert_feed_forward_length|feed_forward_length", 0 };
-    family->dense_inner = (struct setting){ "feed_forward_length", 0 };
+    family->dense_inner = (struct setting){
+        architecture->needs & BIT(OWN_NORM) ? "embedding_length" : "feed_forward_length", 0
+    };
     family->experts = (struct setting){ "expert_count", 0 };
     family->experts_per_token = (struct setting){ "expert_used_count", 0 };
     family->shared_inner = (struct setting){ "shared_inner", 0 };

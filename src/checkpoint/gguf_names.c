@@ -76,12 +76,13 @@ static void note_unread(
 {
     static const enum gguf_name others[] = { GGUF_POST_NORM, GGUF_DENSE_POST_NORM,
         GGUF_EXPERTS_PRE_NORM, GGUF_EXPERTS_POST_NORM, GGUF_BLOCK_SCALE, GGUF_HEAD_GATE,
-        GGUF_OUTPUT_NORM, GGUF_LAST_NORM };
+        GGUF_OUTPUT_NORM, GGUF_LAST_NORM, GGUF_OWN_NORM };
     static const enum gguf_name shared[] = { GGUF_SHARED_GATE, GGUF_SHARED_DOWN,
         GGUF_SHARED_TOKEN_GATE };
-    const bool grok = gguf_is_grok(needs), beside = needs & GGUF_BIT(EXPERTS_PRE_NORM) || grok;
+    const bool grok = gguf_is_grok(needs), scaled = needs & GGUF_BIT(EXPERTS_PRE_NORM);
+    const bool beside = scaled || grok || needs & GGUF_BIT(OWN_NORM);
     const enum gguf_name last = out->there[GGUF_LAST_NORM] ? GGUF_LAST_NORM : GGUF_POST_NORM;
-    const uint64_t read = needs | (grok ? UINT64_C(1) << last : beside ? GGUF_BIT(BLOCK_SCALE) : 0);
+    const uint64_t read = needs | (grok ? UINT64_C(1) << last : scaled ? GGUF_BIT(BLOCK_SCALE) : 0);
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         if (!(read >> others[i] & 1))
             note_unknown(out->there[others[i]], out);

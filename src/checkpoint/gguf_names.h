@@ -39,6 +39,7 @@
     NAME(POST_NORM, "post_ffw_norm.weight") \
     NAME(DENSE_POST_NORM, "post_ffw_norm_1.weight") \
     NAME(EXPERTS_PRE_NORM, "pre_ffw_norm_2.weight") \
+    NAME(OWN_NORM, "ffn_norm_exps.weight") \
     NAME(EXPERTS_POST_NORM, "post_ffw_norm_2.weight") \
     NAME(BLOCK_SCALE, "layer_output_scale.weight") \
     NAME(LAST_NORM, "layer_output_norm.weight") \

@@ -11,7 +11,7 @@ enum {
     MAX_ADDED = 38,
     MAX_SCALING = 24, // and what else objects have
     MAX_ENDS = 4,
-    SPARE = 2 * MAX_SCALING + MAX_ENDS + 4 + 2 * MAX_BLOCKS, // for what is in lists and objects
+    SPARE = 2 * MAX_SCALING + MAX_ENDS + 4 + 3 * MAX_BLOCKS, // for what is in lists and objects
 };
 
 // The settings as they grow.
@@ -332,7 +332,9 @@ static void add_windows(struct writer *w)
         return;
     if (!chunks) // whose length is the same in all files, whatever they say
         add(w, "sliding_window", number(window));
-    const bool first = is_named(w, "cohere2moe") || is_named(w, "laguna"); // without, not the last
+    // The block of a period that has none comes first there, not last.
+    const bool first =
+        is_named(w, "cohere2moe") || is_named(w, "laguna") || is_named(w, "smallthinker");
     if (!pattern && !first && !is_named(w, "mellum")) // whose files leave out a period of 4
         return;
     const uint32_t period = listed
@@ -354,6 +356,18 @@ static void add_windows(struct writer *w)
                                  : "sliding_attention");
     }
     add(w, "layer_types", list(types, blocks));
+}
+
+// SmallThinker's blocks have RoPE but for each fourth from the first on, if any has a window.
+static void add_smallthinker(struct writer *w)
+{
+    const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
+    if (!is_named(w, "smallthinker") || !find(w, "sliding_window"))
+        return;
+    struct value *turned = take_values(w, blocks);
+    for (uint32_t b = 0; b < blocks; b++)
+        turned[b] = number(b % 4 > 0);
+    add(w, "rope_layout", list(turned, blocks));
 }
 
 // The sizes of latent attention. Old files have those of a head under the keys of other attentions.
@@ -543,6 +557,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_llama4(&w);
     add_gemma4(&w);
     add_laguna(&w);
+    add_smallthinker(&w);
     add_latent(&w);
     add_rope(&w);
     *root = w.root;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes whole/smallthinker, whole/arctic, and ../gguf/smallthinker-f32 and arctic-f32: tiny models
-of random weights whose classes transformers does not have, and their logits.
+"""Writes whole/smallthinker, whole/arctic, and ../gguf/arctic-f32, smallthinker-f32 and
+smallthinker-plain-f32: tiny models of random weights whose classes transformers does not have, and
+their logits.
 
     python3 tests/golden/early.py
 
@@ -35,6 +36,9 @@ MODELS = {
     "smallthinker-f32": {**SMALLTHINKER, "num_hidden_layers": 5, "rope_layout": [0, 1, 1, 1, 0],
         "sliding_window_layout": [0, 1, 1, 1, 0], "sliding_window_size": 4096,
         "moe_primary_router_apply_softmax": True},
+    # One that has no window.
+    "smallthinker-plain-f32": {**SMALLTHINKER, "num_hidden_layers": 2, "rope_layout": [1, 1],
+        "sliding_window_layout": [0, 0], "moe_primary_router_apply_softmax": False},
     "arctic": {**SIZES, "architectures": ["ArcticForCausalLM"], "model_type": "arctic",
         "intermediate_size": 12, "num_hidden_layers": 2, "num_local_experts": EXPERTS,
         "num_experts_per_tok": CHOSEN, "moe_layer_frequency": 1, "parallel_attn_mlp_res": True,
@@ -181,8 +185,11 @@ def write_gguf(path, config, weights):
         out.add_expert_feed_forward_length(inner)
         out.add_key_length(SIZE)
         out.add_value_length(SIZE)
-        out.add_expert_gating_func(gguf.ExpertGatingFuncType.SOFTMAX)
-        out.add_sliding_window(config["sliding_window_size"])
+        softmax = config["moe_primary_router_apply_softmax"]
+        gates = gguf.ExpertGatingFuncType
+        out.add_expert_gating_func(gates.SOFTMAX if softmax else gates.SIGMOID)
+        if any(config["sliding_window_layout"]):
+            out.add_sliding_window(config["sliding_window_size"])
     out.add_tokenizer_model("no_vocab")
     out.add_tensor("token_embd.weight", weights["model.embed_tokens.weight"])
     out.add_tensor("output_norm.weight", weights["model.norm.weight"])

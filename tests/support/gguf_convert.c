@@ -1,5 +1,4 @@
-// gguf_convert.c - see gguf_writer.h: what llama.cpp's converters do, by docs/semantics.md A.2 and
-// their own words, from the views of a checkpoint.
+// gguf_convert.c - see gguf_writer.h: what llama.cpp's converters do, from a checkpoint's views.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +43,8 @@ static const struct architecture {
     { "deepseek_v2", "deepseek2", .name_only = true },
     { "mistral4", "mistral4", .name_only = true },
     { "laguna", "laguna", .name_only = true },
+    { "smallthinker", "smallthinker", .name_only = true },
+    { "arctic", "arctic", .name_only = true },
     { "gemma4", "gemma4", .name_only = true }, // gguf_gemma4.c
     { "exaone_moe", "exaone-moe", .name_only = true },
     { "hy_v3", "hy_v3", .name_only = true },
