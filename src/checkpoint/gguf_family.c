@@ -60,66 +60,9 @@ enum ways {
 #define MAMBA "blocks with Mamba instead of attention"
 #define DELTA_NET "blocks with a gated delta net instead of attention"
 
-// clang-format off
 static const struct architecture architectures[] = {
-    { "llama", "mixtral", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
-    { "qwen2moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL,
-        NEEDS_BIASES | NEEDS_SHARED },
-    { "qwen3moe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "mellum", "mellum", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS,
-        SUM_UNLESS_SAID },
-    { "qwen3vlmoe", "qwen3_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "qwen3next", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
-    { "qwen35moe", "qwen2_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, DELTA_NET, NEEDS_SHARED },
-    { "olmoe", "olmoe", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, NULL, NEEDS_NORMS },
-    { "granitemoe", "granitemoe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL },
-    { "granitehybrid", "granitemoehybrid", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, MAMBA },
-    { "gpt-oss", "gpt_oss", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
-        NEEDS_BIASES | BIT(OUTPUT_BIAS) | BIT(SINKS) | BIT(ROUTER_BIAS)
-            | BIT(POST_ATTENTION_NORM) },
-    { "deepseek", "deepseek", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
-    { "deepseek2", "deepseek_v3", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
-        BIT(LATENT) | BIT(LATENT_NORM), BEST_GROUPS, "deepseek_v2" },
-    { "mistral4", "mistral4", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
-        BIT(LATENT) | BIT(LATENT_NORM) },
-    { "glm4moe", "glm4_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
-        BIT(POST_ATTENTION_NORM), 0, "solar_open" },
-    { "ernie4_5-moe", "ernie4_5_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL, 0, HAS_INTERVAL },
-    { "minimax-m2", "minimax_m2", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "dots1", "dots1", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
-    { "afmoe", "afmoe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
-        NEEDS_NORMS | BIT(EXPERTS_NORM) | BIT(HEAD_GATE) | BIT(POST_ATTENTION_NORM)
-            | BIT(POST_NORM) | BIT(CORRECTION_BIAS) },
-    { "cohere2moe", "cohere2_moe", PAIRS, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL },
-    { "laguna", "laguna", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL,
-        NEEDS_NORMS | BIT(HEAD_GATE) },
-    { "exaone-moe", "exaone_moe", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS },
-    { "hy_v3", "hy_v3", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, NEEDS_NORMS, BARE_BIAS },
-    { "bailingmoe", "bailing_moe", PAIRS, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL },
-    { "bailingmoe2", "bailing_moe_v2", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, NULL, 0,
-        SHARED_BY_KEY },
-    { "phimoe", "phimoe", HALVES, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
-        BIT(ATTENTION_NORM_BIAS) | BIT(EXPERTS_NORM_BIAS) },
-    { "dbrx", "dbrx", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, BIT(OUTPUT_NORM), FUSED },
-    { "grok", "grok", HALVES, GATING_SOFTMAX, WEIGHTS_BY_KEY, NULL,
-        BIT(OUTPUT_NORM) | BIT(EXPERTS_NORM), UNWRITTEN },
-    { "arctic", "arctic", PAIRS, GATING_SOFTMAX, WEIGHTS_SUM, NULL,
-        BIT(EXPERTS_NORM) | BIT(OWN_NORM) | BIT(DENSE_UP) },
-    { "smallthinker", "smallthinker", HALVES, GATING_SIGMOID, WEIGHTS_SUM, NULL,
-        BIT(EXPERTS_NORM) },
-    { "hunyuan-moe", "hunyuan_v1_moe", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL, NEEDS_NORMS },
-    { "llama4", "llama4", PAIRS, GATING_CHOSEN, WEIGHTS_AS_THEY_ARE, NULL,
-        BIT(SHARED_GATE) | BIT(SHARED_UP) | BIT(SHARED_DOWN), HAS_INTERVAL | FIXED_CHUNKS },
-    { "gemma4", "gemma4", HALVES, GATING_SOFTMAX, WEIGHTS_SUM, NULL,
-        NEEDS_NORMS | BIT(EXPERTS_NORM) | NEEDS_EXTRAS | BIT(ROUTER_SCALE) | BIT(EXPERT_SCALE) },
-    { "jamba", "jamba", HALVES, GATING_SOFTMAX, WEIGHTS_AS_THEY_ARE, MAMBA },
-    { "nemotron_h_moe", "nemotron_h", HALVES, GATING_SIGMOID, WEIGHTS_BY_KEY, MAMBA },
-    { "lfm2moe", "lfm2_moe", HALVES, GATING_SIGMOID, WEIGHTS_SUM,
-        "blocks with short convolutions instead of attention" },
-    { "kimi-linear", "kimi_linear", PAIRS, GATING_SIGMOID, WEIGHTS_SUM,
-        "blocks with linear attention" },
+#include "checkpoint/architectures.def"
 };
-// clang-format on
 
 static const struct architecture *find_architecture(const char *name)
 {
