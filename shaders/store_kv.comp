@@ -6,6 +6,7 @@
 #include "lib/grid.glsl"
 #include "lib/reduce.glsl"
 
+#define VALUE_SIZE (STORE_VALUE_SIZE != 0 ? STORE_VALUE_SIZE : D)
 #define SOURCE F32Out
 #define load_source load_f32_out
 #include "lib/store_heads.glsl"
@@ -68,6 +69,7 @@ void store_token(uint token, uint first_head)
     const uint kv_heads = pc.constants.v.kv_heads;
     F32 norm = pc.constants.v.key_norm;
     const uint first = token * pc.constants.v.kv_stride;
+    const uint first_value = STORE_VALUE_STRIDE != 0 ? token * STORE_VALUE_STRIDE : first;
     float row_scale = 1.0;
     AIM_AT_SCALES(pc.sequence_count * kv_heads * pc.capacity);
     if (STORE_KEY_NORM == HEAD_NORM_WIDE)
@@ -82,7 +84,7 @@ void store_token(uint token, uint first_head)
         barrier();
         if (STORE_LATENT != 0)
             continue;
-        finish_value(F32Out(uvec2(pc.value)), first + head * D);
+        finish_value(F32Out(uvec2(pc.value)), first_value + head * VALUE_SIZE);
         write_cache(false, at);
         barrier();
     } while ((head += STORE_KV_GROUPS) < kv_heads);

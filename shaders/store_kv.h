@@ -10,6 +10,11 @@
 
 #include "store.h"
 
+// Of a value, whose row of the cache goes on with zeros; 0: as long as a key.
+SPEC(22, STORE_VALUE_SIZE, 0)
+// Floats between the beginnings of two rows of fresh values; 0: as of fresh keys.
+SPEC(23, STORE_VALUE_STRIDE, 0)
+
 struct store_kv_push {
     ADDRESS(AttentionConstants) constants;
     ADDRESS(F32Out) query; // in and out [query_rows][query_stride]; heads next to each other

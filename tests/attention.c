@@ -61,8 +61,9 @@ static bool check_sizes(const struct attention_run *run)
 {
     const struct vkmoe_attention_params *p = &run->c->attention;
     uint64_t kv_width = (uint64_t)p->kv_heads * p->head_size;
+    uint64_t value_size = p->value_size ? p->value_size : p->head_size;
     uint64_t matrices = format_bytes(run->c->dtype,
-        (2 * (uint64_t)p->experts * p->heads * p->head_size + 2 * kv_width) * p->hidden);
+        ((uint64_t)p->experts * p->heads + p->kv_heads) * (p->head_size + value_size) * p->hidden);
     const struct vkmoe_latent *l = &p->latent;
     if (l->rank)
         matrices = format_bytes(run->c->dtype,

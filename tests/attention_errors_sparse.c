@@ -1,6 +1,8 @@
-// attention_errors_sparse.c - the rules of struct vkmoe_nsa and struct vkmoe_mosa, and of gates.
+// attention_errors_sparse.c - the rules of struct vkmoe_nsa and struct vkmoe_mosa, of gates and
+// of values that are shorter than keys.
 #include "attention_errors.h"
 
+#include <math.h>
 #include <stddef.h>
 
 static float zeros[1 << 12]; // rows overlap, so that there may be many
@@ -87,7 +89,24 @@ static void create_gate_mosa(struct creation *c) { make_mosa(c); c->p.gate.matri
 #define GATE_CHANGED(name, field, value_) CHANGED(gate, name, field, value_)
 GATE_RULES(GATE_CHANGED)
 
+static void make_short(struct creation *c)
+{
+    c->p.experts = c->p.experts_per_token = 1;
+    c->p.patterns = NULL;
+    c->p.value_size = 1;
+}
+static void create_short_nsa(struct creation *c) { make_nsa(c); c->p.value_size = 1; }
+static void create_short_mosa(struct creation *c) { make_mosa(c); c->p.value_scale = 0.5f; }
+static void create_short_gate(struct creation *c) { make_gate(c); c->p.value_scale = 0.5f; }
+#define VALUE_RULES(X) \
+    X(large, value_size, c->p.head_size + 1) X(infinite, value_scale, INFINITY) \
+    X(experts_2, experts, 2) X(normed, value_norm, true)
+#define VALUE_CHANGED(name, field, value_) CHANGED(short, name, field, value_)
+VALUE_RULES(VALUE_CHANGED)
+
 // And what has to be accepted.
+static void create_short(struct creation *c) { make_short(c); }
+VALUE_CHANGED(scaled, value_scale, -0.5f)
 static void create_gate(struct creation *c) { make_gate(c); }
 GATE_CHANGED(wide, gate.wide, true)
 static void create_mosa(struct creation *c) { make_mosa(c); }
@@ -98,10 +117,13 @@ NSA_CHANGED(defaults, nsa, ((struct vkmoe_nsa){ .compressed = 7, .top = 1, .wind
 
 #define NSA_ROW(name, field, value_) INVALID(nsa_##name),
 #define GATE_ROW(name, field, value_) INVALID(gate_##name),
+#define VALUE_ROW(name, field, value_) INVALID(short_##name),
 #define MOSA_ROW(name, field, value_) INVALID(mosa_##name),
 const struct create_error sparse_errors[] = {
     NSA_RULES(NSA_ROW) INVALID(nsa_heads_21846), VALID(nsa), VALID(nsa_defaults),
     MOSA_RULES(MOSA_ROW) VALID(mosa), VALID(mosa_first),
-    GATE_RULES(GATE_ROW) INVALID(gate_nsa), INVALID(gate_mosa), VALID(gate), VALID(gate_wide), {0},
+    GATE_RULES(GATE_ROW) INVALID(gate_nsa), INVALID(gate_mosa), VALID(gate), VALID(gate_wide),
+    VALUE_RULES(VALUE_ROW) INVALID(short_nsa), INVALID(short_mosa), INVALID(short_gate),
+    VALID(short), VALID(short_scaled), {0},
 };
 // clang-format on

@@ -366,41 +366,6 @@ struct vkmoe_head_experts {
     const struct vkmoe_view *matrices; // [heads * E], of one dtype
 };
 
-// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): what a position leaves
-// in the cache is one vector c, of which each head would make its key and its value, and one
-// rotated key r for all heads. Neither is ever made: a head's matrices are applied to its query
-// and to its sum of c instead.
-//
-//     [c r] = x key.matrixt                     c after an RMS norm with key.norm, r after RoPE
-//     [n p] = q Wqt                             of each head; q = x, or with a query_rank
-//                                               q = RMS norm(x query_matrixt), of weight query_norm
-//     a = softmax over s (scale ((n keyst) . c[s] + rope(p) . r[s])) c[s]
-//     y = (a valuest of all heads) Wot
-//
-// Of vkmoe_attention_params then
-//
-//     kv_heads          is 1, and experts too
-//     head_size         is rank and the size of r, which is 0 to 128 and what RoPE turns
-//     query.matrices    [heads * (key_size + size of r)][hidden, or query_rank]
-//     key.matrix        [head_size][hidden]
-//     key.norm          [rank]; norm.epsilon is of both norms
-//     output.matrices   [hidden][heads * value_size]
-//     scale             0: 1 / sqrt(key_size + size of r)
-//
-// and value, biases but that of the output, query.norm, norm.wide, value_clip and patterns with a
-// `top` are absent. The cache is one with keys_only.
-struct vkmoe_latent {
-    uint32_t rank;                  // of c, 1 to 512; 0: none of this
-    uint32_t key_size, value_size;  // of a head, without r; each times heads at most 65536
-    uint32_t query_rank;            // 0: queries are made of x
-    struct vkmoe_view query_matrix; // [query_rank][hidden]
-    struct vkmoe_view query_norm;   // [query_rank]; no data: no norm
-    // A matrix for each head, all of one dtype: [heads] of [rank][key_size], and of
-    // [value_size][rank]. As published both lie in one tensor, the first as its transpose: strides
-    // tell, row_stride 1. Whatever the dtype, they are on the device as they are stored.
-    const struct vkmoe_view *keys, *values;
-};
-
 struct vkmoe_attention_params {
     uint32_t struct_size;       // VKMOE_INIT()
     uint32_t hidden, head_size; // head_size 1 to 512, with `latent` 1 to 640
@@ -494,6 +459,14 @@ struct vkmoe_attention_params {
         bool wide;                // [heads * head_size][hidden]: a gate for each element
     } gate;
     bool temperature_before, gate_softplus;
+    // Values of another size than keys, up to head_size (MiMo-V2: 128 of 192): value.matrix is then
+    // [kv_heads * value_size][hidden], value.bias likewise, and output.matrices
+    // [hidden][heads * value_size]. 0: head_size.
+    uint32_t value_size;
+    // What heads have attended to is multiplied by this before the output projection (MiMo-V2:
+    // 0.707). 0: 1. Both only with one attention expert, and not with value.experts,
+    // output.experts, value_norm, gate, latent, nsa or mosa.
+    float value_scale;
 };
 
 typedef struct vkmoe_attention vkmoe_attention; // its weights on the device; any thread

@@ -1,9 +1,44 @@
-// sparse.h - two ways in which attention sees few keys, as parts of struct vkmoe_attention_params
-// (moe.h, which includes this).
+// sparse.h - ways in which attention sees or keeps little, as parts of struct
+// vkmoe_attention_params (moe.h, which includes this).
 #ifndef VKMOE_SPARSE_H
 #define VKMOE_SPARSE_H
 
 #include <vkmoe/vkmoe.h>
+
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): what a position leaves
+// in the cache is one vector c, of which each head would make its key and its value, and one
+// rotated key r for all heads. Neither is ever made: a head's matrices are applied to its query
+// and to its sum of c instead.
+//
+//     [c r] = x key.matrixt                     c after an RMS norm with key.norm, r after RoPE
+//     [n p] = q Wqt                             of each head; q = x, or with a query_rank
+//                                               q = RMS norm(x query_matrixt), of weight query_norm
+//     a = softmax over s (scale ((n keyst) . c[s] + rope(p) . r[s])) c[s]
+//     y = (a valuest of all heads) Wot
+//
+// Of vkmoe_attention_params then
+//
+//     kv_heads          is 1, and experts too
+//     head_size         is rank and the size of r, which is 0 to 128 and what RoPE turns
+//     query.matrices    [heads * (key_size + size of r)][hidden, or query_rank]
+//     key.matrix        [head_size][hidden]
+//     key.norm          [rank]; norm.epsilon is of both norms
+//     output.matrices   [hidden][heads * value_size]
+//     scale             0: 1 / sqrt(key_size + size of r)
+//
+// and value, biases but that of the output, query.norm, norm.wide, value_clip and patterns with a
+// `top` are absent. The cache is one with keys_only.
+struct vkmoe_latent {
+    uint32_t rank;                  // of c, 1 to 512; 0: none of this
+    uint32_t key_size, value_size;  // of a head, without r; each times heads at most 65536
+    uint32_t query_rank;            // 0: queries are made of x
+    struct vkmoe_view query_matrix; // [query_rank][hidden]
+    struct vkmoe_view query_norm;   // [query_rank]; no data: no norm
+    // A matrix for each head, all of one dtype: [heads] of [rank][key_size], and of
+    // [value_size][rank]. As published both lie in one tensor, the first as its transpose: strides
+    // tell, row_stride 1. Whatever the dtype, they are on the device as they are stored.
+    const struct vkmoe_view *keys, *values;
+};
 
 // Native sparse attention (NSA, arXiv 2502.11089): each head of a query looks at keys in three
 // ways, each with a softmax of its own, and adds up what it finds under gates of its own:

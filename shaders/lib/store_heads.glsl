@@ -198,15 +198,19 @@ void write_cache(bool is_key, uint at)
     }
 }
 
+#ifndef VALUE_SIZE
+#define VALUE_SIZE D
+#endif
+
 // Leaves the head of values that starts at `first` in `finished`.
 void finish_value(SOURCE source, uint first)
 {
     float scale = 1.0;
     if (STORE_VALUE_NORM != 0)
-        scale = head_scale(source, first, D, false);
+        scale = head_scale(source, first, VALUE_SIZE, false);
     for (uint i = gl_LocalInvocationIndex; i < ROW_SIZE; i += LANES) {
-        const float x = scale * load_source(source, first + min(i, D - 1));
-        finished[i] = i < D ? clip(x) : 0.0;
+        const float x = scale * load_source(source, first + min(i, VALUE_SIZE - 1));
+        finished[i] = i < VALUE_SIZE ? clip(x) : 0.0;
     }
     barrier();
 }

@@ -56,7 +56,7 @@ static enum vkmoe_status create_experts(vkmoe_attention *a, const struct vkmoe_a
 static bool can_stack(const vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const enum vkmoe_dtype dtype = p->query.matrices[0].dtype;
-    const uint32_t rows = (p->heads + 2 * p->kv_heads) * p->head_size;
+    const uint32_t rows = (p->heads + p->kv_heads) * p->head_size + p->kv_heads * value_size(p);
     return !a->routed && p->value.experts.experts == 0 && p->output.experts.experts == 0
         && p->key.matrix.dtype == dtype && p->value.matrix.dtype == dtype
         && vkmoe_matrix_size(div_up(rows, BLOCK_ROWS), p->hidden, dtype)
@@ -67,14 +67,14 @@ static bool can_stack(const vkmoe_attention *a, const struct vkmoe_attention_par
 static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
     const uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
-    const uint32_t rows[] = { width, kv_width, kv_width };
+    const uint32_t rows[] = { width, kv_width, p->kv_heads * value_size(p) };
     const struct vkmoe_view *views[] = { &p->query.matrices[0], &p->key.matrix, &p->value.matrix };
     const struct vkmoe_view *biases[] = { &p->query.bias, &p->key.bias, &p->value.bias };
     const bool mixed = p->value.experts.experts > 0;
     const bool apart = !mixed && p->value.matrix.dtype != p->key.matrix.dtype;
     const uint32_t kv_count = mixed || apart ? 1 : 2;
     a->query_stride = width;
-    a->kv_stride = kv_count * kv_width;
+    a->kv_stride = kv_width + (kv_count > 1 ? rows[2] : 0);
     a->stacked = can_stack(a, p);
     if (a->stacked) {
         vkmoe_fit_name(a->device, "queries, keys and values");
@@ -96,7 +96,7 @@ static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_at
 
 static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
 {
-    const uint32_t columns = p->heads * (is_latent(a) ? p->latent.value_size : p->head_size);
+    const uint32_t columns = p->heads * (is_latent(a) ? p->latent.value_size : value_size(p));
     TRY_RETURN(is_latent(a) ? vkmoe_latent_create(a, p)
             : is_mosa(a)    ? vkmoe_mosa_create(a, p)
                             : create_inputs(a, p));
@@ -125,6 +125,10 @@ static void set_defaults(struct vkmoe_attention_params *p)
         p->rope.base = 10000;
     if (p->rope.size == 0)
         p->rope.size = latent ? turned_size(p) : p->head_size;
+    if (p->value_scale != 0 && p->value_size == 0)
+        p->value_size = p->head_size;
+    if (p->value_scale == 0)
+        p->value_scale = 1;
     if (p->mosa.sparsity > 0)
         p->kv_heads = 1; // that a head sees
     if (p->expert_kv_heads == 0)
@@ -190,7 +194,8 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
     if (p->value.experts.experts > 0)
         size += mix_load_size(&p->value.experts, p->kv_heads, p->hidden, p->head_size, p->hidden);
     else
-        size += vkmoe_format_matrix_size(p->value.matrix.dtype, kv_width, p->hidden);
+        size += vkmoe_format_matrix_size(
+            p->value.matrix.dtype, (uint64_t)p->kv_heads * value_size(p), p->hidden);
     if (p->experts > 1) {
         const struct vkmoe_moe_params moe = layer_of(p);
         return size + vkmoe_moe_load_size(&moe);
@@ -199,7 +204,9 @@ uint64_t vkmoe_attention_load_size(const struct vkmoe_attention_params *p)
     if (p->output.experts.experts > 0)
         return size
             + mix_load_size(&p->output.experts, p->heads, p->hidden, p->hidden, p->head_size);
-    return size + vkmoe_format_matrix_size(p->output.matrices[0].dtype, p->hidden, width);
+    return size
+        + vkmoe_format_matrix_size(
+            p->output.matrices[0].dtype, p->hidden, (uint64_t)p->heads * value_size(p));
 }
 
 static enum vkmoe_status self_test(

@@ -56,17 +56,29 @@ static inline bool is_mosa(const vkmoe_attention *a)
     return a->params.mosa.sparsity > 0;
 }
 
+// Of a key, what its norm is over.
+static inline uint32_t normed_size(const struct vkmoe_attention_params *p)
+{
+    return p->latent.rank > 0 ? p->latent.rank : p->head_size;
+}
+
+// Of a value, if there are values apart from keys.
+static inline uint32_t value_size(const struct vkmoe_attention_params *p)
+{
+    return p->value_size > 0 ? p->value_size : p->head_size;
+}
+
 // Of what attend leaves of a head.
 static inline uint32_t attended_size(const struct vkmoe_attention_params *p)
 {
-    return p->latent.rank > 0 ? p->latent.rank : p->head_size;
+    return p->latent.rank > 0 ? p->latent.rank : value_size(p);
 }
 
 // Whether projections may do what store_kv would, as far as heads are concerned.
 static inline bool heads_may_finish(const struct vkmoe_attention_params *p)
 {
     return p->experts <= 1 && p->latent.rank == 0 && p->value.experts.experts == 0
-        && p->head_size % (2 * STRIP_ROWS) == 0;
+        && value_size(p) == p->head_size && p->head_size % (2 * STRIP_ROWS) == 0;
 }
 
 struct vkmoe_cache {

@@ -46,6 +46,21 @@ static enum vkmoe_status check_shapes(
     return VKMOE_OK;
 }
 
+static enum vkmoe_status check_value_size(
+    const struct caller *caller, const struct vkmoe_attention_params *p)
+{
+    CHECK(isfinite(p->value_scale), "value_scale is not finite");
+    CHECK(p->value_size <= p->head_size, "value_size is %u, must be at most head_size (%u)",
+        p->value_size, p->head_size);
+    CHECK((p->value_size == 0 && p->value_scale == 0)
+            || (p->experts == 1 && p->value.experts.experts == 0 && p->output.experts.experts == 0
+                && !p->value_norm && !p->gate.matrix.data && p->latent.rank == 0
+                && p->nsa.compressed == 0 && p->mosa.sparsity == 0),
+        "value_size and value_scale go with neither several experts nor value.experts, "
+        "output.experts, value_norm, gate, latent, nsa or mosa");
+    return VKMOE_OK;
+}
+
 static enum vkmoe_status check_kv_heads(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
@@ -103,7 +118,7 @@ static enum vkmoe_status check_views(
     const struct caller *caller, const struct vkmoe_attention_params *p)
 {
     const struct vkmoe_latent *latent = p->latent.rank > 0 ? &p->latent : NULL;
-    const uint32_t output_columns = p->heads * (latent ? latent->value_size : p->head_size);
+    const uint32_t output_columns = p->heads * (latent ? latent->value_size : value_size(p));
     const uint32_t query_columns = latent && latent->query_rank ? latent->query_rank : p->hidden;
     const uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     const struct named_view views[] = {
@@ -111,10 +126,10 @@ static enum vkmoe_status check_views(
         { "value", &p->value.matrix, p->hidden },
         { "query.bias", &p->query.bias, width },
         { "key.bias", &p->key.bias, kv_width },
-        { "value.bias", &p->value.bias, kv_width },
+        { "value.bias", &p->value.bias, p->kv_heads * value_size(p) },
         { "output.bias", &p->output.bias, p->hidden },
         { "query.norm", &p->query.norm, p->norm.wide ? width : p->head_size },
-        { "key.norm", &p->key.norm, p->norm.wide ? kv_width : attended_size(p) },
+        { "key.norm", &p->key.norm, p->norm.wide ? kv_width : normed_size(p) },
         { "sinks", &p->sinks, p->heads },
         { "position.bias", &p->position.bias, 2 * p->position.reach + 1 },
     };
@@ -199,8 +214,8 @@ enum vkmoe_status vkmoe_attention_check(
 {
     enum vkmoe_status (*const checks[])(
         const struct caller *, const struct vkmoe_attention_params *) = { check_shapes,
-        vkmoe_latent_check, vkmoe_nsa_check, vkmoe_mosa_check, vkmoe_gate_check, check_kv_heads,
-        check_mixes, check_views, check_rope, vkmoe_patterns_check };
+        check_value_size, vkmoe_latent_check, vkmoe_nsa_check, vkmoe_mosa_check, vkmoe_gate_check,
+        check_kv_heads, check_mixes, check_views, check_rope, vkmoe_patterns_check };
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         TRY_RETURN(checks[i](caller, params));
     return VKMOE_OK;

@@ -35,7 +35,7 @@ static void list_vectors(
     list[2] = (struct vector){ &p->query.norm, 1, p->head_size * (p->norm.wide ? p->heads : 1),
         &at->query_norm };
     list[3] = (struct vector){ &p->key.norm, 1,
-        p->norm.wide ? p->head_size * p->kv_heads : attended_size(p), &at->key_norm };
+        p->norm.wide ? p->head_size * p->kv_heads : normed_size(p), &at->key_norm };
 }
 
 static uint64_t take(struct layout *at, uint64_t elements)

@@ -60,7 +60,7 @@ enum vkmoe_status vkmoe_gate_record(const struct attention_pass *pass)
         .rows = pass->pairs.tokens,
     };
     const uint32_t lanes = vkmoe_tuning(a->device, TUNE_ATTEND_LANES);
-    if (a->gate.count == 0)
+    if (a->gate.count == 0 && a->params.value_size == 0)
         return VKMOE_OK;
     return stream_run(pass->stream, &(struct dispatch) {
         .kernel = KERNEL_add_branches,
@@ -70,6 +70,9 @@ enum vkmoe_status vkmoe_gate_record(const struct attention_pass *pass)
             [BRANCHES_ALONE] = 1,
             [BRANCHES_WIDE] = a->params.gate.wide,
             [BRANCHES_SOFTPLUS] = a->params.gate_softplus,
+            [BRANCHES_KEPT] = a->params.value_size,
+            [BRANCHES_FACTOR] =
+                a->params.value_size > 0 ? float_bits(a->params.value_scale) : 0,
         },
         .push = &push,
         .groups = push.rows,

@@ -1,5 +1,6 @@
-// gate.h - the gate of heads (gate of struct vkmoe_attention_params): a projection of x beside the
-// others, and what it does to what attend leaves.
+// gate.h - what is done to what attend leaves of heads: their gate (gate of struct
+// vkmoe_attention_params), a projection of x beside the others, or that values are shorter than
+// keys (value_size), or multiplied (value_scale).
 #ifndef VKMOE_ATTENTION_GATE_H
 #define VKMOE_ATTENTION_GATE_H
 
@@ -24,7 +25,7 @@ enum vkmoe_status vkmoe_gate_create(
 uint64_t vkmoe_gate_load_size(const struct vkmoe_attention_params *params);
 
 // What of a pass comes after the other projections of x, and before that of the outputs. Nothing
-// where there is none.
+// where there is nothing to do.
 enum vkmoe_status vkmoe_gate_record_logits(const struct attention_pass *pass);
 enum vkmoe_status vkmoe_gate_record(const struct attention_pass *pass);
 

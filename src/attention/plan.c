@@ -135,8 +135,9 @@ static const struct variant *choose_form(
     const vkmoe_attention *a, const struct pattern_set *patterns, enum row_mode mode, uint32_t rows)
 {
     const struct vkmoe_attention_params *p = &a->params;
-    const bool suits = p->head_size % 16 == 0 && p->head_size <= 128 && !is_latent(a)
-        && !patterns->by_blocks && !patterns->by_row && mode != ROWS_PAIRS;
+    const bool suits = p->head_size % 16 == 0 && p->head_size <= 128
+        && attended_size(p) == p->head_size && !patterns->by_blocks && !patterns->by_row
+        && mode != ROWS_PAIRS;
     const uint32_t alike = rows * (p->heads / p->expert_kv_heads);
     const struct variant *form = vkmoe_form_choose(a->device, KERNEL_attend, VKMOE_DTYPE_F32, alike,
         suits && p->precision == VKMOE_PRECISION_FAST);

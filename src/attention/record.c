@@ -151,6 +151,8 @@ enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *p
         .push = &push,
     };
     set_store(pass, d.spec);
+    d.spec[STORE_VALUE_SIZE] = p->value_size;
+    d.spec[STORE_VALUE_STRIDE] = values_are_apart(a) ? p->kv_heads * value_size(p) : 0;
     d.groups = STORE_GROUPS(d.spec, push);
     return d.groups > 0 ? stream_run(pass->stream, &d) : VKMOE_OK;
 }
@@ -263,6 +265,12 @@ static uint32_t picked_words(const struct attention_pass *pass)
 
 // ------------------------------------------------------------------------- attend
 
+// As the kernels want what attend leaves of a head: 0 where that is as long as a key.
+static uint32_t shorter_size(const struct vkmoe_attention_params *p)
+{
+    return p->latent.rank > 0 ? p->latent.rank : p->value_size;
+}
+
 static enum vkmoe_status record_merge(const struct attention_pass *pass)
 {
     const vkmoe_attention *a = pass->attention;
@@ -279,7 +287,7 @@ static enum vkmoe_status record_merge(const struct attention_pass *pass)
             [MERGE_LANES] = lanes_of(pass),
             [MERGE_HEAD_SIZE] = a->params.head_size,
             [MERGE_SINK_LOGITS] = a->has_sinks,
-            [MERGE_VALUE_SIZE] = a->params.latent.rank,
+            [MERGE_VALUE_SIZE] = shorter_size(&a->params),
         },
         .push = &push,
         .groups = push.rows * a->params.heads,
@@ -332,7 +340,7 @@ enum vkmoe_status vkmoe_attention_record_attend(const struct attention_pass *pas
             [ATTEND_TOP] = pass->patterns->top,
             [ATTEND_LOADS] = pass->shape.loads,
             [ATTEND_MATRIX_K] = a->device->matrix_units.k,
-            [ATTEND_VALUE_SIZE] = p->latent.rank,
+            [ATTEND_VALUE_SIZE] = shorter_size(p),
         },
         .push = &push,
         .groups = count_tiles(pass, pass->shape.rows) * p->expert_kv_heads * head_groups

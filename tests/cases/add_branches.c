@@ -1,5 +1,5 @@
-// add_branches.c - cases and reference of the gated sum of NSA's branches, and of heads under a
-// gate.
+// add_branches.c - cases and reference of the gated sum of NSA's branches, of heads under a gate
+// and of heads that are moved together.
 #include "attention_constants.h"
 #include "cases.h"
 
@@ -13,6 +13,7 @@ struct branches_case {
     uint32_t gap; // columns between two rows of the result
     double gain;  // of the gates; 0: 1
     bool alone, wide, softplus;
+    uint32_t kept; // elements of each head; 0: there are gates
 };
 
 enum { CPU = 1, GPU = 2 }; // masks of shapes
@@ -35,10 +36,17 @@ static const struct branches_case cases[] = {
         .wide = true, .gain = 20.0},
     CASE("gate-softplus", BOTH, .everywhere = true), SHAPE(9, 4, 33), .gap = 5, .alone = true,
         .softplus = true, .gain = 20.0},
+    CASE("mimo", .timed = true, BOTH, .everywhere = true), SHAPE(9, 16, 192), .gap = 128,
+        .kept = 128},
+    CASE("kept-odd", BOTH, .everywhere = true), SHAPE(7, 5, 33), .gap = 5, .kept = 32},
+    CASE("kept-one", BOTH), SHAPE(3, 70, 3), .kept = 1},
+    CASE("kept-all", BOTH), SHAPE(5, 3, 16), .gap = 2, .kept = 16},
 };
 // clang-format on
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
+
+#define FACTOR 0.707f
 
 static uint32_t gates_of(const struct branches_case *c)
 {
@@ -72,6 +80,13 @@ static void reference(struct kernel_io *io)
     const float *compressed = io_find(io, "compressed")->before;
     const float *window = io_find(io, "window")->before;
     double *sum = io_expect_floats(io, "selected");
+    for (uint32_t i = 0; c->kept && i < c->rows * c->heads * c->kept; i++) {
+        const size_t head = i / c->kept, row = head / c->heads;
+        sum[row * stride + i % (c->heads * c->kept)] =
+            (double)FACTOR * selected[row * stride + head % c->heads * c->head_size + i % c->kept];
+    }
+    if (c->kept)
+        return;
     for (uint32_t i = 0; i < c->rows * width; i++) {
         const size_t at = (size_t)i / width * stride + i % width;
         if (c->alone) {
@@ -102,6 +117,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *d)
         .groups = c->rows,
     };
     d->spec[BRANCHES_SOFTPLUS] = c->softplus;
+    d->spec[BRANCHES_KEPT] = c->kept;
+    d->spec[BRANCHES_FACTOR] = float_bits(c->kept ? FACTOR : 1.0f);
 }
 
 static uint64_t bytes(const struct kernel_case *test)

@@ -77,6 +77,14 @@ static const struct store_case cases[] = {
     CASE("gemma4", ALL), SHAPE(5, 4, 2, 512), ROPE(HALF, 512), PLACED(2, 33), .value_norm = true,
         .query_norm = HEAD_NORM_EACH, .key_norm = HEAD_NORM_EACH},
     CASE("gemma4-odd", ALL), SHAPE(5, 3, 3, 33), PLACED(2, 33), .value_norm = true},
+    CASE("mimo", ALL, EVERYWHERE), SHAPE(5, 8, 2, 192), ROPE(HALF, 64), PLACED(2, 33),
+        .value_size = 128},
+    CASE("short-values-f16", BOTH), SHAPE(5, 3, 3, 40), ROPE(HALF, 8), PLACED(2, 33),
+        .value_size = 13, .cache = CACHE_F16},
+    CASE("short-values-apart", BOTH), SHAPE(5, 4, 2, 33), PLACED(2, 33), .value_size = 20,
+        .values_apart = true, .clip = 0.75f},
+    CASE("short-values-q8_0", .shapes = GPU), SHAPE(5, 2, 2, 72), ROPE(HALF, 72), PLACED(2, 33),
+        .value_size = 40, .cache = CACHE_Q8_0},
     CASE("phi-partial", .shapes = CPU), SHAPE(5, 4, 4, 80), ROPE(HALF, 32), PLACED(2, 33)},
     CASE("gemma", .shapes = GPU), SHAPE(3, 4, 2, 256), ROPE(HALF, 256), PLACED(2, 33)},
     CASE("nothing-to-do", .shapes = CPU), SHAPE(5, 4, 2, 64), PLACED(2, 33)},
@@ -207,6 +215,8 @@ static void add_keys(struct kernel_io *io, const struct store_model *m)
     io_add(io, "keys", ROLE_OUT, cache_rows, words)->nan = c->broken;
     if (!c->latent)
         io_add(io, "values", ROLE_OUT, cache_rows, words)->nan = c->broken;
+    if (c->values_apart)
+        io_add_floats(io, "apart", c->tokens, c->kv_heads * c->value_size, 1.0);
 }
 
 static void fill(struct kernel_io *io)
@@ -255,8 +265,9 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
     struct attention_constants numbers =
         attention_numbers(c->heads, c->kv_heads, 0, c->k, m->query_stride);
     numbers.kv_stride = kv_stride(c);
-    const uint64_t value =
-        c->latent ? io_address(io, "raw") : io_address(io, "kv") + 4 * c->kv_heads * c->head_size;
+    const uint64_t value = c->latent ? io_address(io, "raw")
+        : c->values_apart            ? io_address(io, "apart")
+                                     : io_address(io, "kv") + 4 * c->kv_heads * c->head_size;
     SET_PUSH(io, store_kv, .constants = io_fill_attention_constants(io, numbers),
         .key = io_address(io, "kv"), .value = value, .tokens = c->tokens,
         .query_rows = m->query_rows, .stored = c->queries_only ? 0 : key_rows(c, m),
@@ -273,6 +284,8 @@ static void dispatch(struct kernel_io *io, struct dispatch *dispatch)
         },
     };
     store_set_spec(c, dispatch->spec);
+    dispatch->spec[STORE_VALUE_SIZE] = c->value_size;
+    dispatch->spec[STORE_VALUE_STRIDE] = c->values_apart ? c->kv_heads * c->value_size : 0;
     dispatch->groups = STORE_GROUPS(dispatch->spec, *push);
 }
 

@@ -211,8 +211,12 @@ void store_reference(struct kernel_io *io)
         const float *kv = floats_of(io, "kv") + (size_t)t * kv_stride(c);
         const uint32_t token = c->compact ? m->row_token[t] : t;
         finish(c, kv, c->kv_heads, c->key_norm, floats_of(io, "key_norm"), m->position[token], key);
+        const uint32_t size = c->value_size ? c->value_size : d;
+        const float *values = kv + width;
+        if (c->values_apart)
+            values = floats_of(io, "apart") + (size_t)t * c->kv_heads * size;
         for (uint32_t i = 0; i < width && !c->latent; i++)
-            value[i] = kv[width + i];
+            value[i] = i % d < size ? values[i / d * size + i % d] : 0.0;
         for (uint32_t h = 0; c->value_norm && h < c->kv_heads; h++)
             normalise(ones, d, value + h * d);
         clip(c, width, value);

@@ -32,6 +32,8 @@ struct store_case {
     bool broken;         // there are infinities and NaN
     bool queries_only;   // so that a capacity may be what no cache could hold
     bool value_norm;
+    uint32_t value_size; // 0: as long as a key
+    bool values_apart;   // "apart" has them
     float temperature;
     uint32_t floor;
     bool before; // and not the query itself

@@ -127,7 +127,8 @@ static void make_experts(const struct maker *m)
     const struct vkmoe_latent *l = a->latent.rank ? &a->latent : NULL;
     uint32_t width = a->heads * (l ? l->key_size + a->head_size - l->rank : a->head_size);
     uint32_t columns = l && l->query_rank ? l->query_rank : a->hidden;
-    uint32_t outputs_width = l ? a->heads * l->value_size : width;
+    uint32_t outputs_width =
+        l ? a->heads * l->value_size : a->heads * (a->value_size ? a->value_size : a->head_size);
     double gain = m->c->score_gain != 0.0 ? m->c->score_gain : 1.5;
     if (a->scale != 0.0f)
         gain /= fabs(a->scale) * sqrt(a->head_size);
@@ -184,7 +185,9 @@ static void make_keys(const struct maker *m)
         return;
     }
     if (a->value.experts.experts == 0)
-        p->value.matrix = make(m, &rng, width, a->hidden, dtype, 0.0, deviation, exact);
+        p->value.matrix =
+            make(m, &rng, a->kv_heads * (a->value_size ? a->value_size : a->head_size), a->hidden,
+                dtype, 0.0, deviation, exact);
     make_head_experts(m, "value experts", a->kv_heads, a->head_size, a->hidden, &p->value.experts);
     if (a->mosa.sparsity)
         p->mosa.router =
@@ -234,7 +237,8 @@ static void make_vectors(const struct maker *m)
     if (c->has & ATTENTION_KEY_BIAS)
         p->key.bias = make_vector(m, "key bias", 1, kv_width, 0.0, 0.5);
     if (c->has & ATTENTION_VALUE_BIAS)
-        p->value.bias = make_vector(m, "value bias", 1, kv_width, 0.0, 0.5);
+        p->value.bias = make_vector(
+            m, "value bias", 1, p->value_size ? p->kv_heads * p->value_size : kv_width, 0.0, 0.5);
     if (c->has & ATTENTION_OUTPUT_BIAS)
         p->output.bias = make_vector(m, "output bias", 1, p->hidden, 0.0, 0.5);
     if (c->has & ATTENTION_QUERY_NORM)
@@ -267,7 +271,9 @@ static void make_filler(const struct maker *m)
     const struct attention_data *data = m->data;
     struct vkmoe_attention_params *p = &m->data->filler;
     *p = data->params;
-    uint32_t size = p->latent.rank ? p->latent.value_size : p->head_size;
+    uint32_t size = p->latent.rank ? p->latent.value_size
+        : p->value_size            ? p->value_size
+                                   : p->head_size;
     uint32_t width = data->params.heads * size;
     struct vkmoe_view *output = keep(m->data, sizeof(*output));
     *output = data->params.output.matrices ? data->params.output.matrices[0]

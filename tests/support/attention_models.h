@@ -38,6 +38,10 @@
 
 // Llama and Mixtral: grouped queries, half-split RoPE.
 #define LLAMA(t) DENSE(t, 64, 32, 4, 2), HALF
+// MiMo-V2: values of two thirds of a key, which are multiplied; RoPE of a third, sinks.
+#define MIMO(t) \
+    DENSE(t, 64, 48, 8, 2), .attention.rope = { .kind = VKMOE_ROPE_HALF, .size = 16 }, \
+                            .attention.value_size = 32, .attention.value_scale = 0.707f
 // The tiny model with windows; JetMoE itself has none, and 16 kv heads of 128.
 #define WINDOWS \
     { .left = 8 }, { .left = 8 }, { .left = 32 }, { .left = 32 }, { .left = 128 }, \

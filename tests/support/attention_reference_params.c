@@ -79,9 +79,35 @@ uint32_t attention_rope_size(const struct vkmoe_attention_params *p)
     return p->rope.size ? p->rope.size : p->head_size - p->latent.rank;
 }
 
+// Rows, or columns, of heads of `size` elements, as those of heads of head_size: zeros follow, with
+// which nothing else has to know. Takes `values`, [heads * size][columns], in groups of `inner`.
+static double *pad_heads(
+    double *values, size_t heads, uint32_t size, uint32_t head_size, size_t inner, double factor)
+{
+    if (!values || (size == head_size && factor == 1.0))
+        return values;
+    double *padded = allocate(heads * head_size * inner, sizeof(double));
+    for (size_t i = 0; i < heads * size * inner; i++)
+        padded[i / (size * inner) * head_size * inner + i % (size * inner)] = factor * values[i];
+    free(values);
+    return padded;
+}
+
+// Values that are shorter than keys, and multiplied.
+static void pad_values(const struct vkmoe_attention_params *p, struct reference_attention *out)
+{
+    const uint32_t size = p->value_size ? p->value_size : p->head_size;
+    const double scale = p->value_scale != 0.0f ? p->value_scale : 1.0;
+    out->value = pad_heads(out->value, p->kv_heads, size, p->head_size, p->hidden, 1.0);
+    out->value_bias = pad_heads(out->value_bias, p->kv_heads, size, p->head_size, 1, 1.0);
+    out->output =
+        pad_heads(out->output, (size_t)p->hidden * p->heads, size, p->head_size, 1, scale);
+}
+
 void reference_attention_from(
     const struct vkmoe_attention_params *p, struct reference_attention *out)
 {
+    const uint32_t size = p->value_size ? p->value_size : p->head_size;
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     uint32_t experts = p->experts ? p->experts : 1;
     bool latent = p->latent.rank > 0;
@@ -96,13 +122,13 @@ void reference_attention_from(
         .experts_per_token = p->experts_per_token ? p->experts_per_token : 1,
         .query = latent ? NULL : reference_read_views(p->query.matrices, experts, width, p->hidden),
         .output = p->output.matrices && !latent
-            ? reference_read_views(p->output.matrices, experts, p->hidden, width)
+            ? reference_read_views(p->output.matrices, experts, p->hidden, p->heads * size)
             : NULL,
         .query_bias = reference_read_view(&p->query.bias, experts, width),
         .key = latent ? NULL : reference_read_view(&p->key.matrix, kv_width, p->hidden),
-        .value = reference_read_view(&p->value.matrix, kv_width, p->hidden),
+        .value = reference_read_view(&p->value.matrix, p->kv_heads * size, p->hidden),
         .key_bias = reference_read_view(&p->key.bias, 1, kv_width),
-        .value_bias = reference_read_view(&p->value.bias, 1, kv_width),
+        .value_bias = reference_read_view(&p->value.bias, 1, p->kv_heads * size),
         .output_bias = reference_read_view(&p->output.bias, 1, p->hidden),
         .norm_wide = p->norm.wide,
         .query_norm = reference_read_view(&p->query.norm, 1, p->norm.wide ? width : p->head_size),
@@ -131,6 +157,8 @@ void reference_attention_from(
         .long_divisors = reference_read_view(&p->long_rope.divisors, 1, attention_rope_size(p) / 2),
         .long_attention_factor = p->long_rope.attention_factor,
     };
+    if (!latent && experts == 1)
+        pad_values(p, out);
     if (latent)
         reference_latent_from(p, out);
     if (p->mosa.sparsity > 0)
