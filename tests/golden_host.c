@@ -1,6 +1,7 @@
 // golden_host.c - whole models in double precision, as the loader has them, against the logits that
-// Hugging Face transformers makes with them: families whose kernels other tests run, of which
-// golden/whole.py wrote models for what is read. golden_whole.c has others, on a device.
+// Hugging Face transformers makes with them, or golden/remote.py: families whose kernels other
+// tests run, of which golden/whole.py and that wrote models for what is read. golden_whole.c has
+// others, on a device.
 #include <stdlib.h>
 
 #include <vkmoe/model.h>
@@ -117,7 +118,8 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = { "arctic", "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
         "ernie4_5_moe", "glm4_moe", "granitemoeshared", "grok", "hunyuan_v1_moe", "hy_v3", "laguna",
-        "mellum", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "smallthinker", "solar_open" };
+        "mellum", "mimo_v2_flash", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "smallthinker",
+        "solar_open" };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
@@ -128,6 +130,7 @@ int main(int argc, char **argv)
     TAP_TEST(&tap, "grok1-gguf", check(VKMOE_TEST_GGUF "/grok1-f32", "grok1-f32/model.gguf"));
     TAP_TEST(&tap, "mellum-gguf", check("mellum", "mellum-f32/model.gguf"));
     TAP_TEST(&tap, "laguna-gguf", check(VKMOE_TEST_GGUF "/laguna-f32", "laguna-f32/model.gguf"));
+    TAP_TEST(&tap, "mimo2-gguf", check(VKMOE_TEST_GGUF "/mimo2-f32", "mimo2-f32/model.gguf"));
     TAP_TEST(
         &tap, "mistral4-gguf", check(VKMOE_TEST_GGUF "/mistral4-f32", "mistral4-f32/model.gguf"));
     TAP_TEST(&tap, "arctic-gguf", check("arctic", "arctic-f32/model.gguf"));

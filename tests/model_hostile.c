@@ -176,6 +176,12 @@ static const struct hostile_file family_configs[] = {
         "expert_layer_offset is 2" },
     { "phi with three", "{\"model_type\":\"phimoe\",\"num_experts_per_tok\":3}", UNSUPPORTED,
         "num_experts_per_tok is 3, only 2" },
+    { "mimo dense", "{\"model_type\":\"mimo_v2_flash\",\"num_hidden_layers\":2}", INVALID,
+        "needs moe_layer_freq" },
+    { "mimo shared",
+        "{\"model_type\":\"mimo_v2_flash\",\"num_hidden_layers\":2,\"moe_layer_freq\":[1,1],"
+        "\"n_shared_experts\":1}",
+        UNSUPPORTED, "n_shared_experts is 1" },
     { "dbrx norm", "{\"model_type\":\"dbrx\",\"ffn_config\":{\"moe_normalize_expert_weights\":2}}",
         UNSUPPORTED, "moe_normalize_expert_weights is 2, only 1 is supported" },
     { "dbrx list", "{\"model_type\":\"dbrx\",\"ffn_config\":[]}", INVALID,

@@ -339,6 +339,7 @@ GOLDEN(mistral4, "mistral4")
 GOLDEN(laguna, "laguna")
 GOLDEN(grok, "grok")
 GOLDEN(smallthinker, "smallthinker")
+GOLDEN(mimo, "mimo_v2_flash")
 
 // --------------------------------------------------------------------------- tensors
 
@@ -525,7 +526,8 @@ static bool test_renamed_embedding(void)
 static bool test_other_families(void)
 {
     static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
-        "flex_olmo", "cohere2_moe", "mistral4", "laguna", "grok", "smallthinker", "arctic" };
+        "flex_olmo", "cohere2_moe", "mistral4", "laguna", "grok", "smallthinker", "arctic",
+        "mimo_v2_flash" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -572,6 +574,7 @@ int main(int argc, char **argv)
     TAP_ROWS(&tap, "laguna", laguna_cases, laguna_case_count, check_laguna);
     TAP_ROWS(&tap, "grok", grok_cases, grok_case_count, check_grok);
     TAP_ROWS(&tap, "smallthinker", smallthinker_cases, smallthinker_case_count, check_smallthinker);
+    TAP_ROWS(&tap, "mimo_v2_flash", mimo_cases, mimo_case_count, check_mimo);
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

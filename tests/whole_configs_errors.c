@@ -378,6 +378,34 @@ const struct golden_case grok_cases[] = {
         INVALID, "attn_temperature_len is \"x\"" },
 };
 const uint32_t grok_case_count = sizeof grok_cases / sizeof grok_cases[0];
+const struct golden_case mimo_cases[] = {
+    { "no-pattern", "\"hybrid_layer_pattern\"", "\"x\"", ATTENTION, INVALID,
+        "needs hybrid_layer_pattern" },
+    { "pattern-short", "\"hybrid_layer_pattern\": [\n  0,", "\"hybrid_layer_pattern\": [",
+        ATTENTION, INVALID, "hybrid_layer_pattern is not an array with one number" },
+    { "no-value-size", "\"v_head_dim\"", "\"x\"", ATTENTION, INVALID, "needs v_head_dim" },
+    { "value-size-larger", "\"swa_v_head_dim\": 8", "\"swa_v_head_dim\": 13", ATTENTION, INVALID,
+        "keys and values of 13, which do not fit" },
+    { "value-size-other", "\"swa_v_head_dim\": 8", "\"swa_v_head_dim\": 7", ATTENTION, INVALID,
+        "self_attn.o_proj.weight has the shape" },
+    { "value-scale", "_value_scale\": 0.707", "_value_scale\": -1", ATTENTION, INVALID,
+        "attention_value_scale is -1" },
+    { "heads-not-shared", "swa_num_key_value_heads\": 2", "swa_num_key_value_heads\": 3", ATTENTION,
+        INVALID, "block 1 has 4 heads of 12 for 3" },
+    { "heads-none", "swa_num_key_value_heads\": 2", "swa_num_key_value_heads\": 0", ATTENTION,
+        INVALID, "swa_num_key_value_heads is 0" },
+    { "heads-huge", "swa_num_attention_heads\": 4", "swa_num_attention_heads\": 65536", ATTENTION,
+        INVALID, "do not fit together" },
+    { "size-of-windows", "swa_head_dim\": 12", "swa_head_dim\": 16", ATTENTION, UNSUPPORTED,
+        "are of another size than 12" },
+    { "base-of-windows", "swa_rope_theta\": 70", "swa_rope_theta\": 1", ATTENTION, INVALID,
+        "swa_rope_theta is 1, expected more" },
+    { "no-sinks", "add_swa_attention_sink_bias\": true", "add_swa_attention_sink_bias\": false",
+        ATTENTION, UNSUPPORTED, "self_attn.attention_sink_bias is there" },
+    { "epsilon", "layernorm_epsilon\": 1e-05", "layernorm_epsilon\": -1", FRAME, INVALID,
+        "layernorm_epsilon is -1" },
+};
+const uint32_t mimo_case_count = sizeof mimo_cases / sizeof mimo_cases[0];
 
 const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];
 

@@ -44,6 +44,7 @@ enum ways {
     SUM_UNLESS_SAID = 32, // weights by a key are divided by their sum if it is absent
     FUSED = 64,           // queries, keys and values are one tensor
     UNWRITTEN = 128,      // this version does not make files of it
+    WINDOWS_BASE = 256,   // blocks with a window have a base of RoPE of their own
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -342,6 +343,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
             head);
     const enum window_rule window = published ? published->window : WINDOW_ALL;
     const bool adjusted = published && published->adjust;
+    const bool shorter = published && published->value_size.key; // values than keys
     const bool own_rope = adjusted && published->rope.kind == VKMOE_ROPE_NONE;
     *whole = (struct whole){
         .heads = { "attention.head_count", 0 },
@@ -371,6 +373,8 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
         .window_rope = published && published->window_rope,
         .window_preset = published ? published->window_preset : 0,
         .clip_key = "attention.clamp_kqv",
+        .value_size = { shorter ? "attention.value_length" : NULL, head },
+        .value_scale_key = "attention.value_scale",
         .latent.is_latent = latent,
         .rope_grows = latent,
         .adjust = published ? published->adjust : NULL,
@@ -472,7 +476,8 @@ static void find_obstacle(
     else if (own->whole.window_rope
         && vkmoe_setting_u32(settings, "attention.sliding_window", 0, 0, UINT32_MAX) == 0)
         snprintf(text, sizeof own->not_whole, "its attention is without windows");
-    else if (own->whole.rope.kind != VKMOE_ROPE_NONE && base_of_windows != base)
+    else if (own->whole.rope.kind != VKMOE_ROPE_NONE && !(architecture->ways & WINDOWS_BASE)
+        && base_of_windows != base)
         snprintf(text, sizeof own->not_whole, "rope.freq_base_swa is %g, but rope.freq_base %g",
             base_of_windows, base);
     else if (grows_otherwise(own, settings))
@@ -481,7 +486,8 @@ static void find_obstacle(
     else if (own->lacks_heads)
         snprintf(
             text, sizeof own->not_whole, "some blocks have no attention, as head counts of 0 say");
-    else if (key != value && !vkmoe_setting_find(settings, "kv_lora_rank"))
+    else if (key != value && !own->whole.value_size.key
+        && !vkmoe_setting_find(settings, "kv_lora_rank"))
         snprintf(text, sizeof own->not_whole, "keys and values differ in size");
     else if (capped)
         snprintf(text, sizeof own->not_whole, "the logits are capped");

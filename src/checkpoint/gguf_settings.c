@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 enum {
-    MAX_ADDED = 38,
+    MAX_ADDED = 42,
     MAX_SCALING = 24, // and what else objects have
     MAX_ENDS = 4,
     SPARE = 2 * MAX_SCALING + MAX_ENDS + 4 + 3 * MAX_BLOCKS, // for what is in lists and objects
@@ -121,7 +121,8 @@ static void add_own(struct writer *w, const struct value *value)
 {
     // Written as 0 by who means that there is none.
     static const char *const factors[] = { "attention.scale", "attention.clamp_kqv",
-        "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping" };
+        "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping",
+        "attention.value_scale" };
     const char *name = own_name(w, value);
     struct value copy = *value;
     for (size_t i = 0; i < ARRAY_SIZE(of_blocks); i++) {
@@ -227,8 +228,8 @@ static void add_llama4(struct writer *w)
                 .kind = VALUE_BOOL, .number = vkmoe_gguf_integer(find(w, "expert_count")) != 128 });
 }
 
-// Of blocks with a window or without, which have as many heads with keys and values as the first.
-static double count_kv_heads(struct writer *w, const struct value *list, bool sliding)
+// Of blocks with a window or without, which have as many heads as the first of them.
+static double count_heads(struct writer *w, const struct value *list, bool sliding)
 {
     const struct value *types = find(w, "layer_types");
     const uint32_t count =
@@ -239,15 +240,14 @@ static double count_kv_heads(struct writer *w, const struct value *list, bool sl
         uint64_t heads;
         if (!kind || !vkmoe_value_integer(&list->items[b], &heads)) {
             vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
-                "layer_types and attention.head_count_kv are not lists of names and of integers");
+                "layer_types and %s are not lists of names and of integers", list->name);
             break;
         }
         if ((strcmp(kind, "sliding_attention") == 0) != sliding)
             continue;
         if (first != 0.0 && (double)heads != first)
             vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
-                "attention.head_count_kv differs among blocks %s windows",
-                sliding ? "with" : "without");
+                "%s differs among blocks %s windows", list->name, sliding ? "with" : "without");
         first = first != 0.0 ? first : (double)heads;
     }
     return first;
@@ -281,8 +281,8 @@ static void add_gemma4(struct writer *w)
     if (size || own_size)
         add(w, "head_dim", own_size ? *own_size : *size);
     if (value_is(heads, VALUE_LIST)) {
-        const double sliding = count_kv_heads(w, heads, true);
-        add(w, "num_global_key_value_heads", number(count_kv_heads(w, heads, false)));
+        const double sliding = count_heads(w, heads, true);
+        add(w, "num_global_key_value_heads", number(count_heads(w, heads, false)));
         *heads = (struct value){ .name = heads->name, .kind = VALUE_NUMBER, .number = sliding };
     }
     struct value *kinds = take_values(w, 2), *members = take_values(w, 4);
@@ -296,6 +296,36 @@ static void add_gemma4(struct writer *w)
         kinds[i].name = names[i];
     }
     add(w, "rope_parameters", object(kinds, 2));
+}
+
+// A number of heads that blocks with a window have otherwise: theirs has the second name.
+static void add_two_counts(struct writer *w, const char *key, const char *swa_key)
+{
+    const struct value *list = find(w, key);
+    if (!value_is(list, VALUE_LIST))
+        return;
+    const double full = count_heads(w, list, false), sliding = count_heads(w, list, true);
+    if (sliding != 0.0)
+        add(w, swa_key, number(sliding));
+    *find(w, key) =
+        (struct value){ .name = key, .kind = VALUE_NUMBER, .number = full != 0.0 ? full : sliding };
+}
+
+// Of MiMo-V2 blocks with a window have heads of their own; which blocks have sinks, tensors say.
+static void add_mimo(struct writer *w)
+{
+    static const char *const sizes[][2] = { { "attention.key_length_swa", "swa_head_dim" },
+        { "attention.value_length_swa", "swa_v_head_dim" } };
+    if (!is_named(w, "mimo2"))
+        return;
+    add_two_counts(w, "attention.head_count", "swa_num_attention_heads");
+    add_two_counts(w, "attention.head_count_kv", "swa_num_key_value_heads");
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        const struct value *size = find(w, sizes[i][0]);
+        if (size)
+            add(w, sizes[i][1], *size);
+    }
+    add(w, "sinks_may_lack", (struct value){ .kind = VALUE_BOOL, .number = true });
 }
 
 // Laguna's blocks differ in heads, each of which has a gate, or each of its elements.
@@ -558,6 +588,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_gemma4(&w);
     add_laguna(&w);
     add_smallthinker(&w);
+    add_mimo(&w);
     add_latent(&w);
     add_rope(&w);
     *root = w.root;

@@ -277,6 +277,9 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
     params->scale = read_scale(settings, whole->scale_key, whole->scale);
     params->value_clip = read_scale(settings, whole->clip_key, 0.0);
     params->soft_cap = read_scale(settings, whole->soft_cap_key, whole->soft_cap);
+    params->value_scale = read_scale(settings, whole->value_scale_key, 0.0);
+    if (whole->value_size.key)
+        params->value_size = vkmoe_setting_read(&whole->value_size, settings, 1, MAX_WIDTH);
     if (whole->rope.kind != VKMOE_ROPE_NONE)
         read_rope(source, params);
     if (whole->latent.is_latent)
@@ -322,7 +325,7 @@ bool vkmoe_whole_is_sliding(
         source->whole->window == WINDOW_CHUNKS ? "chunked_attention" : "sliding_attention";
     struct settings *settings = source->settings;
     const struct value *list;
-    if (source->whole->window_layout)
+    if (source->whole->window_layout && vkmoe_setting_find(settings, source->whole->window_layout))
         return vkmoe_setting_flag_of(
             settings, source->whole->window_layout, source->blocks[0], block.index, preset);
     if (!vkmoe_setting_list_of(settings, "layer_types",

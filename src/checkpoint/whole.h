@@ -84,6 +84,8 @@ struct traits {
     bool unit_norms;       // the same without weights
     bool keys_are_values;  // before both have norms
     bool gate_of_heads;    // not of each of their elements
+    bool no_sinks;         // though the family's have names
+    bool sinks_may_lack;   // whether there are any, tensors say
     bool plain_rope;       // of a block where the model's divisors do not count
     uint32_t turned_pairs; // of heads, the others stand; 0: all, or as divisors say
 };
@@ -119,15 +121,17 @@ struct whole {
     bool norm_wide;            // see vkmoe_attention_params
     enum window_rule window;
     uint32_t window_preset;
-    const char *window_key;               // NULL: the usual one
-    const char *window_layout;            // a list with 1 for blocks that have it, 0 for others
-    const char *window_switch;            // the setting that must be true for windows
-    struct setting window_every;          // which block has none, of so many
-    struct setting window_every_dense;    // likewise of dense_first blocks, which count apart; no
-                                          // key: they do not
-    bool window_rope;                     // blocks without a window have no RoPE
-    const char *expert_windows;           // an array with a window for each expert, 0: unlimited
-    const char *clip_key, *scale_key;     // value_clip; scale
+    const char *window_key;            // NULL: the usual one
+    const char *window_layout;         // a list with 1 for blocks that have it, 0 for others
+    const char *window_switch;         // the setting that must be true for windows
+    struct setting window_every;       // which block has none, of so many
+    struct setting window_every_dense; // likewise of dense_first blocks, which count apart; no
+                                       // key: they do not
+    bool window_rope;                  // blocks without a window have no RoPE
+    const char *expert_windows;        // an array with a window for each expert, 0: unlimited
+    const char *clip_key, *scale_key;  // value_clip; scale
+    struct setting value_size;         // no key: head_size
+    const char *value_scale_key;
     double scale;                         // without it; 0: 1 / sqrt(head_size)
     const char *soft_cap_key;             // of scores
     double soft_cap;                      // without it; 0: none

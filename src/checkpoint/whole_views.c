@@ -63,12 +63,18 @@ static void view_experts(
         views[e] = vkmoe_view_offset(all, (int64_t)e * rows * all.row_stride);
 }
 
+// Of the values of a position.
+static uint32_t value_width(const struct vkmoe_attention_params *p)
+{
+    return p->kv_heads * (p->value_size ? p->value_size : p->head_size);
+}
+
 // Queries, keys and values of one matrix, one below the other.
 static void view_fused(struct builder *b, uint32_t width, uint32_t kv_width)
 {
     struct vkmoe_attention_params *p = &b->out->params;
-    b->out->views[0] =
-        vkmoe_lookup_matrix(&b->lookup, b->names->fused, width + 2 * kv_width, p->hidden);
+    b->out->views[0] = vkmoe_lookup_matrix(
+        &b->lookup, b->names->fused, width + kv_width + value_width(p), p->hidden);
     p->key.matrix = vkmoe_view_offset(b->out->views[0], width * b->out->views[0].row_stride);
     p->value.matrix = vkmoe_view_offset(p->key.matrix, kv_width * p->key.matrix.row_stride);
 }
@@ -83,7 +89,8 @@ static void view_projections(struct builder *b)
         view_fused(b, width, kv_width);
     else
         view_experts(b, b->names->query, width, p->hidden, query);
-    view_experts(b, b->names->output, p->hidden, width, output);
+    view_experts(b, b->names->output, p->hidden,
+        p->heads * (p->value_size ? p->value_size : p->head_size), output);
     p->query.matrices = query;
     p->output.matrices = output;
     p->gate.wide = b->names->gate && !b->traits.gate_of_heads;
@@ -97,7 +104,7 @@ static void view_projections(struct builder *b)
         p->key.matrix = vkmoe_lookup_matrix(&b->lookup, b->names->key, kv_width, p->hidden);
         p->value.matrix = b->traits.keys_are_values
             ? p->key.matrix
-            : vkmoe_lookup_matrix(&b->lookup, b->names->value, kv_width, p->hidden);
+            : vkmoe_lookup_matrix(&b->lookup, b->names->value, value_width(p), p->hidden);
     }
 }
 
@@ -155,6 +162,12 @@ static void view_latent(struct builder *b)
     l->values = keys + p->heads;
 }
 
+static bool has_sinks(const struct builder *b)
+{
+    return b->names->sinks && !b->traits.no_sinks
+        && (!b->traits.sinks_may_lack || vkmoe_lookup_find(&b->lookup, b->names->sinks, 0, NULL));
+}
+
 static void view_vectors(struct builder *b, bool norm_wide)
 {
     const struct attention_names *names = b->names;
@@ -163,13 +176,14 @@ static void view_vectors(struct builder *b, bool norm_wide)
     uint32_t width = p->heads * p->head_size, kv_width = p->kv_heads * p->head_size;
     p->output.bias = vkmoe_lookup_vector(lookup, names->output_bias, p->hidden);
     if (b->traits.bias && names->fused_bias) {
-        p->query.bias = vkmoe_lookup_vector(lookup, names->fused_bias, width + 2 * kv_width);
+        p->query.bias =
+            vkmoe_lookup_vector(lookup, names->fused_bias, width + kv_width + value_width(p));
         p->key.bias = vkmoe_view_offset(p->query.bias, width);
         p->value.bias = vkmoe_view_offset(p->key.bias, kv_width);
     } else if (b->traits.bias) {
         p->query.bias = vkmoe_lookup_vector(lookup, names->query_bias, width);
         p->key.bias = vkmoe_lookup_vector(lookup, names->key_bias, kv_width);
-        p->value.bias = vkmoe_lookup_vector(lookup, names->value_bias, kv_width);
+        p->value.bias = vkmoe_lookup_vector(lookup, names->value_bias, value_width(p));
     }
     if (b->traits.bias && names->projection_bias)
         p->output.bias = vkmoe_lookup_vector(lookup, names->projection_bias, p->hidden);
@@ -179,7 +193,8 @@ static void view_vectors(struct builder *b, bool norm_wide)
         p->key.norm =
             vkmoe_lookup_vector(lookup, names->key_norm, norm_wide ? kv_width : p->head_size);
     }
-    p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
+    if (has_sinks(b))
+        p->sinks = vkmoe_lookup_vector(lookup, names->sinks, p->heads);
     if (!b->traits.unit_norms)
         return;
     for (uint32_t i = 0; i < p->head_size; i++)
@@ -273,9 +288,9 @@ static bool is_used(const struct builder *b, const char *name)
                     : n->fused,
         n->output, apart ? n->key : NULL, apart ? n->value : NULL, n->key_value,
         plain ? n->output_bias : NULL, norms ? n->query_norm : NULL,
-        norms || !plain ? n->key_norm : NULL, plain ? n->sinks : NULL, plain ? n->gate : NULL,
-        n->ignored, n->attention_norm, n->attention_norm_bias, n->experts_norm,
-        n->attention_post_norm, b->block.index == 0 ? n->position_bias : NULL,
+        norms || !plain ? n->key_norm : NULL, plain && has_sinks(b) ? n->sinks : NULL,
+        plain ? n->gate : NULL, n->ignored, n->attention_norm, n->attention_norm_bias,
+        n->experts_norm, n->attention_post_norm, b->block.index == 0 ? n->position_bias : NULL,
         biases_apart ? n->query_bias : NULL, biases_apart ? n->key_bias : NULL,
         biases_apart ? n->value_bias : NULL, bias ? n->fused_bias : NULL,
         bias ? n->projection_bias : NULL, down ? n->query_down : NULL,
