@@ -2,6 +2,7 @@
 // each: INVALID, one line in the log that says why, and nothing done.
 //
 // Environment: as layer.c.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,8 @@ static const struct layer_case base_case = {
     X(unknown_group_score, p->router.groups.count = p->router.groups.kept = 2; \
         p->router.groups.score = (enum vkmoe_group_score)99) \
     X(unknown_activation, p->activation = (enum vkmoe_activation)99) \
+    X(shared_limit_below_0, p->shared_limit = -1) \
+    X(shared_limit_nan, p->shared_limit = NAN) \
     X(groups_do_not_divide, p->router.groups.count = 4; p->router.groups.kept = 3) \
     X(groups_above_experts, p->router.groups.count = 12; p->router.groups.kept = 3) \
     X(groups_kept_0, p->router.groups.count = 3) \

@@ -177,6 +177,7 @@ struct vkmoe_moe_params {
         struct vkmoe_view down; // [size][hidden]
         struct vkmoe_view up;   // [hidden][size]
     } latent;
+    float shared_limit; // activation_limit of the shared expert (Step-3.5); 0: that of the others
 };
 
 // ---------------------------------------------------------------------------- MoE

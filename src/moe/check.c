@@ -27,9 +27,9 @@ static enum vkmoe_status check_shapes(const struct caller *caller, const struct 
         "experts_per_token is %u, must be 1 to experts (%u)", p->experts_per_token, p->experts);
     CHECK((unsigned)p->activation <= VKMOE_ACTIVATION_SWIGLU_STEP, "activation %d is unknown",
         (int)p->activation);
-    CHECK(
-        isfinite(p->activation_alpha) && isfinite(p->activation_limit) && p->activation_limit >= 0,
-        "activation_alpha and activation_limit must be finite");
+    CHECK(isfinite(p->activation_alpha) && isfinite(p->activation_limit) && p->activation_limit >= 0
+            && isfinite(p->shared_limit) && p->shared_limit >= 0,
+        "activation_alpha, activation_limit and shared_limit must be finite");
     return VKMOE_OK;
 }
 

@@ -155,7 +155,7 @@ enum vkmoe_status vkmoe_latent_experts_record_inputs(const struct moe_pass *pass
             .gate = gated ? gate : 0,
             .h = h,
             .elements = pass->pairs.tokens * p->shared.inner,
-            .activation = { p->activation, p->activation_alpha, p->activation_limit },
+            .activation = { p->activation, p->activation_alpha, p->shared_limit },
         });
 }
 

@@ -65,6 +65,7 @@ struct experts_source vkmoe_moe_up(const struct vkmoe_moe_params *p)
     source.gate = p->gate;
     source.gate_bias = p->gate_bias;
     source.shared.gate = p->shared.gate;
+    source.shared.alone = p->shared_limit != 0 && p->shared_limit != p->activation_limit;
     return source;
 }
 
@@ -103,6 +104,8 @@ static void set_defaults(struct vkmoe_moe_params *p)
         p->activation_alpha = 1.702f;
     if (p->activation_limit == 0)
         p->activation_limit = p->activation == VKMOE_ACTIVATION_SILU_CLAMP ? 10.0f : 7.0f;
+    if (p->shared_limit == 0)
+        p->shared_limit = p->activation_limit;
     // Views belong to the caller.
     p->gate = p->up = p->down = NULL;
 }

@@ -51,6 +51,7 @@ static enum vkmoe_status record_apart(const struct moe_pass *pass, const struct 
         return VKMOE_OK;
     activate.gate = moe->gate.shared.rows > 0 ? gate.shared_h : 0;
     activate.h = o->shared_h;
+    activate.activation.limit = o->shared_limit;
     activate.elements = tokens * padded_columns(moe->up.shared.rows);
     activate.beside = true;
     return vkmoe_pairs_activate(pass->stream, moe->device, &moe->up.shapes, &activate);
@@ -77,6 +78,7 @@ enum vkmoe_status vkmoe_moe_record_up(const struct moe_pass *pass)
         .h = scratch_address(pass, plan->h),
         .shared_h = scratch_address(pass, plan->shared_h),
         .activation = { p->activation, p->activation_alpha, p->activation_limit },
+        .shared_limit = p->shared_limit,
         .weigh_input = p->weight_on_input,
         .half = plan->half,
         .shared_half = shared_h_is_half(pass),

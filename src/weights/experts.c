@@ -88,6 +88,7 @@ static enum vkmoe_status create_matrices(
     out->shared.rows = s->shared.rows;
     out->shared.columns = s->shared.columns;
     out->shared.gated = gated;
+    out->shared.alone = s->shared.alone;
     out->shared.dtype = s->shared.weights.dtype;
     vkmoe_fit_name(loading->device, "shared expert");
     return vkmoe_matrix_create(loading, gated ? &s->shared.gate : &s->shared.weights,

@@ -25,6 +25,7 @@ struct experts {
         enum vkmoe_dtype dtype; // another one: it is multiplied by itself
         uint32_t rows, columns; // 0: there is none
         bool gated;
+        bool alone; // it is multiplied by itself, whatever its dtype
     } shared;
     vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's;
                          // before them the code books, where a format has one
@@ -43,6 +44,7 @@ struct experts_source {
     struct {
         struct vkmoe_view gate, weights;
         uint32_t rows, columns; // 0: there is none
+        bool alone;             // as in struct experts
     } shared;
 };
 
@@ -144,6 +146,7 @@ struct up_operands {
     uint64_t h;        // [tokens * k][rows, padded]: of pairs, or of sorted rows
     uint64_t shared_h; // [tokens][rows of the shared expert, padded]
     struct activation activation;
+    float shared_limit;             // of the activation of a shared expert that is alone
     bool beside;                    // see struct dispatch
     bool weigh_input;               // weights multiply x instead of the outputs
     bool half, shared_half;         // many tokens: h and shared_h are f16, see below

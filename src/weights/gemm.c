@@ -194,7 +194,7 @@ static enum vkmoe_status gemm_shared_up(
             [GEMM_SHARED_GATED] = e->shared.gated,
             [GEMM_ACTIVATION] = o->activation.kind,
             [GEMM_ALPHA] = float_bits(o->activation.alpha),
-            [GEMM_LIMIT] = float_bits(o->activation.limit),
+            [GEMM_LIMIT] = float_bits(o->shared_limit),
             [GEMM_RESULT_HALF] = o->shared_half,
         },
         .groups = push.row_tiles * div_up(push.tokens, push.tile_rows),

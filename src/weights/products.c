@@ -210,6 +210,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
     if (!is_apart(e))
         return VKMOE_OK;
     const struct experts shared = in_shared_format(e);
+    d.spec[DECODE_LIMIT] = float_bits(o->shared_limit);
     push.row_tiles = 0;
     push.units = e->shared.matrix.units; // rows are padded as their format has it
     push.shared_row_tiles =

@@ -12,10 +12,11 @@ static inline uint32_t bias_stride(const struct experts *e)
     return e->matrices[0].blocks * BLOCK_ROWS;
 }
 
-// The shared expert is in a format of its own, so that no dispatch has both.
+// The shared expert is in a format of its own, or has a limit of its own, so that no dispatch has
+// both.
 static inline bool is_apart(const struct experts *e)
 {
-    return e->shared.rows > 0 && e->shared.dtype != e->dtype;
+    return e->shared.rows > 0 && (e->shared.alone || e->shared.dtype != e->dtype);
 }
 
 // As if all were in the format of the shared expert.

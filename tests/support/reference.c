@@ -486,7 +486,10 @@ static void compute_token(const struct reference_layer *layer, const double *x, 
         double w = 1.0;
         if (layer->shared_token_gate)
             w = sigmoid(reference_dot(x, layer->shared_token_gate, layer->hidden));
-        add_network(layer, &shared, x, w, h, y);
+        struct reference_layer own = *layer; // but for the limit
+        if (layer->shared_limit != 0.0)
+            own.activation_limit = layer->shared_limit;
+        add_network(&own, &shared, x, w, h, y);
     }
 }
 

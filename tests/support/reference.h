@@ -47,6 +47,7 @@ struct reference_layer {
 
     enum vkmoe_activation activation;
     double activation_alpha, activation_limit;
+    double shared_limit; // of the shared expert; 0: that
     bool weight_on_input;
     double *gate;        // [experts][inner][hidden]; NULL: ungated
     double *up;          // [experts][inner][hidden]

@@ -31,6 +31,7 @@ struct reference_layer reference_numbers(const struct vkmoe_moe_params *params)
         .activation = params->activation,
         .activation_alpha = params->activation_alpha,
         .activation_limit = params->activation_limit,
+        .shared_limit = params->shared_limit,
         .weight_on_input = params->weight_on_input,
         .shared_inner = params->shared.inner,
         .latent_size = params->latent.size,

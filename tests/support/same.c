@@ -87,6 +87,7 @@ bool same_layer(const struct reference_layer *expected, const struct reference_l
     SAME(activation);
     SAME(activation_alpha);
     SAME(activation_limit);
+    SAME(shared_limit);
     SAME(weight_on_input);
     SAME_ARRAY(router, e * d);
     // The library had to multiply this one, in f32.
