@@ -119,7 +119,7 @@ int main(int argc, char **argv)
     static const char *const names[] = { "arctic", "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
         "ernie4_5_moe", "glm4_moe", "granitemoeshared", "grok", "hunyuan_v1_moe", "hy_v3", "laguna",
         "mellum", "mimo_v2_flash", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "smallthinker",
-        "solar_open" };
+        "solar_open", "step3p5" };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;
@@ -131,6 +131,7 @@ int main(int argc, char **argv)
     TAP_TEST(&tap, "mellum-gguf", check("mellum", "mellum-f32/model.gguf"));
     TAP_TEST(&tap, "laguna-gguf", check(VKMOE_TEST_GGUF "/laguna-f32", "laguna-f32/model.gguf"));
     TAP_TEST(&tap, "mimo2-gguf", check(VKMOE_TEST_GGUF "/mimo2-f32", "mimo2-f32/model.gguf"));
+    TAP_TEST(&tap, "step35-gguf", check(VKMOE_TEST_GGUF "/step35-f32", "step35-f32/model.gguf"));
     TAP_TEST(
         &tap, "mistral4-gguf", check(VKMOE_TEST_GGUF "/mistral4-f32", "mistral4-f32/model.gguf"));
     TAP_TEST(&tap, "arctic-gguf", check("arctic", "arctic-f32/model.gguf"));

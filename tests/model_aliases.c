@@ -68,7 +68,7 @@ static const struct {
     // What only looks like it.
     { "minimax_m3", "mixtral", "\"vocab_size\"", "\"vocab_size\"", "model_type is \"minimax_m3\"" },
     { "hunyuan", "qwen3_moe", "\"vocab_size\"", "\"vocab_size\"", "\"hunyuan\"" },
-    { "step3p5", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"step3p5\"" },
+    { "mimo_v2", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"mimo_v2\"" },
     { "bailing_hybrid", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"bailing_hybrid\"" },
     { "deepseek_v4", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"deepseek_v4\"" },
     { "longcat_flash", "deepseek_v3", "\"n_group\"", "\"n_group\"", "\"longcat_flash\"" },

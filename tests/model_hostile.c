@@ -182,6 +182,17 @@ static const struct hostile_file family_configs[] = {
         "{\"model_type\":\"mimo_v2_flash\",\"num_hidden_layers\":2,\"moe_layer_freq\":[1,1],"
         "\"n_shared_experts\":1}",
         UNSUPPORTED, "n_shared_experts is 1" },
+    { "step blocks", "{\"model_type\":\"step3p5\"}", INVALID, "needs moe_layers_enum" },
+    { "step block", "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1,2a\"}", INVALID,
+        "moe_layers_enum has something else" },
+    { "step comma", "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1,\"}", INVALID,
+        "moe_layers_enum has something else" },
+    { "step gate unsaid", "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1\"}", UNSUPPORTED,
+        "needs moe_router_activation" },
+    { "step gate",
+        "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1\","
+        "\"moe_router_activation\":\"softmax\"}",
+        UNSUPPORTED, "moe_router_activation is \"softmax\"" },
     { "dbrx norm", "{\"model_type\":\"dbrx\",\"ffn_config\":{\"moe_normalize_expert_weights\":2}}",
         UNSUPPORTED, "moe_normalize_expert_weights is 2, only 1 is supported" },
     { "dbrx list", "{\"model_type\":\"dbrx\",\"ffn_config\":[]}", INVALID,

@@ -303,9 +303,11 @@ static bool check_error(const struct error_case *c)
     return ok;
 }
 
-// ------------------------------------------------------------------ golden models
+// ------------------------------------------------------------ models of golden/whole
 
-static bool check_golden(const char *name, const struct golden_case *c)
+static const char *golden_name; // of the model whose cases these are
+
+static bool check_golden(const struct golden_case *c)
 {
     struct record lines = { 0 };
     const struct vkmoe_log log = { .write = record_line, .user = &lines };
@@ -313,8 +315,8 @@ static bool check_golden(const char *name, const struct golden_case *c)
     struct vkmoe_attention_params params = { VKMOE_INIT(vkmoe_attention_params) };
     const struct vkmoe_block second = { .index = 1 };
     char golden[512];
-    snprintf(golden, sizeof golden, VKMOE_TEST_GOLDEN "/%s", name);
-    if (!folder_begin(name))
+    snprintf(golden, sizeof golden, VKMOE_TEST_GOLDEN "/%s", golden_name);
+    if (!folder_begin(golden_name))
         abort();
     folder_change_config(golden, c->old, c->new);
     bool ok = vkmoe_checkpoint_open(folder, &log, &model) == VKMOE_OK
@@ -327,19 +329,21 @@ static bool check_golden(const char *name, const struct golden_case *c)
     return ok;
 }
 
-#define GOLDEN(label, name) \
-    static bool check_##label(const struct golden_case *c) \
-    { \
-        return check_golden(name, c); \
-    }
-GOLDEN(gemma4, "gemma4")
-GOLDEN(mellum, "mellum")
-GOLDEN(cohere, "cohere2_moe")
-GOLDEN(mistral4, "mistral4")
-GOLDEN(laguna, "laguna")
-GOLDEN(grok, "grok")
-GOLDEN(smallthinker, "smallthinker")
-GOLDEN(mimo, "mimo_v2_flash")
+static const struct golden {
+    const char *name;
+    const struct golden_case *cases;
+    const uint32_t *count;
+} goldens[] = {
+    { "gemma4", gemma4_cases, &gemma4_case_count },
+    { "mellum", mellum_cases, &mellum_case_count },
+    { "cohere2_moe", cohere_cases, &cohere_case_count },
+    { "mistral4", mistral4_cases, &mistral4_case_count },
+    { "laguna", laguna_cases, &laguna_case_count },
+    { "grok", grok_cases, &grok_case_count },
+    { "smallthinker", smallthinker_cases, &smallthinker_case_count },
+    { "mimo_v2_flash", mimo_cases, &mimo_case_count },
+    { "step3p5", step_cases, &step_case_count },
+};
 
 // --------------------------------------------------------------------------- tensors
 
@@ -525,9 +529,9 @@ static bool test_renamed_embedding(void)
 // golden_host.c has models, nor those that are written here.
 static bool test_other_families(void)
 {
-    static const char *const goldens[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
+    static const char *const others[] = { "gemma4", "exaone_moe", "solar_open", "hy_v3", "mellum",
         "flex_olmo", "cohere2_moe", "mistral4", "laguna", "grok", "smallthinker", "arctic",
-        "mimo_v2_flash" };
+        "mimo_v2_flash", "step3p5" };
     bool ok = true;
     uint32_t refused = 0;
     for (uint32_t i = 0; ok && i < checkpoint_count(); i++) {
@@ -541,8 +545,8 @@ static bool test_other_families(void)
         struct vkmoe_checkpoint_info info = { VKMOE_INIT(vkmoe_checkpoint_info) };
         if (ok)
             vkmoe_checkpoint_get_info(model, &info);
-        for (size_t g = 0; g < COUNT_OF(goldens); g++)
-            whole = whole || strcmp(info.treated_as, goldens[g]) == 0;
+        for (size_t g = 0; g < COUNT_OF(others); g++)
+            whole = whole || strcmp(info.treated_as, others[g]) == 0;
         for (uint32_t f = 0; whole_checkpoint_family(f); f++)
             whole = whole || strcmp(whole_checkpoint_family(f), info.treated_as) == 0;
         if (ok && !whole) {
@@ -567,14 +571,10 @@ int main(int argc, char **argv)
         return 2;
     TAP_ROWS(&tap, "config", value_cases, COUNT_OF(value_cases), check_value);
     TAP_ROWS(&tap, "error", error_cases, error_case_count, check_error);
-    TAP_ROWS(&tap, "gemma4", gemma4_cases, gemma4_case_count, check_gemma4);
-    TAP_ROWS(&tap, "mellum", mellum_cases, mellum_case_count, check_mellum);
-    TAP_ROWS(&tap, "cohere2_moe", cohere_cases, cohere_case_count, check_cohere);
-    TAP_ROWS(&tap, "mistral4", mistral4_cases, mistral4_case_count, check_mistral4);
-    TAP_ROWS(&tap, "laguna", laguna_cases, laguna_case_count, check_laguna);
-    TAP_ROWS(&tap, "grok", grok_cases, grok_case_count, check_grok);
-    TAP_ROWS(&tap, "smallthinker", smallthinker_cases, smallthinker_case_count, check_smallthinker);
-    TAP_ROWS(&tap, "mimo_v2_flash", mimo_cases, mimo_case_count, check_mimo);
+    for (size_t i = 0; i < COUNT_OF(goldens); i++) {
+        golden_name = goldens[i].name;
+        TAP_ROWS(&tap, golden_name, goldens[i].cases, *goldens[i].count, check_golden);
+    }
     TAP_ROWS(&tap, "tensor", tensor_cases, COUNT_OF(tensor_cases), check_tensor);
     TAP_TEST(&tap, "arguments", test_arguments());
     TAP_TEST(&tap, "renamed-embedding", test_renamed_embedding());

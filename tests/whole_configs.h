@@ -35,10 +35,10 @@ struct golden_case {
     uint32_t floor; // of it
 };
 
-extern const struct golden_case mellum_cases[], cohere_cases[], mistral4_cases[], laguna_cases[],
-    gemma4_cases[], grok_cases[], smallthinker_cases[], mimo_cases[];
-extern const uint32_t mellum_case_count, cohere_case_count, mistral4_case_count, laguna_case_count,
-    gemma4_case_count, grok_case_count, smallthinker_case_count, mimo_case_count;
+extern const struct golden_case gemma4_cases[], mellum_cases[], cohere_cases[], mistral4_cases[],
+    laguna_cases[], grok_cases[], smallthinker_cases[], mimo_cases[], step_cases[];
+extern const uint32_t gemma4_case_count, mellum_case_count, cohere_case_count, mistral4_case_count,
+    laguna_case_count, grok_case_count, smallthinker_case_count, mimo_case_count, step_case_count;
 
 // Short names for tables.
 #define INVALID VKMOE_ERROR_INVALID

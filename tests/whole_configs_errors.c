@@ -385,13 +385,13 @@ const struct golden_case mimo_cases[] = {
         ATTENTION, INVALID, "hybrid_layer_pattern is not an array with one number" },
     { "no-value-size", "\"v_head_dim\"", "\"x\"", ATTENTION, INVALID, "needs v_head_dim" },
     { "value-size-larger", "\"swa_v_head_dim\": 8", "\"swa_v_head_dim\": 13", ATTENTION, INVALID,
-        "keys and values of 13, which do not fit" },
+        "values of 13, which are longer" },
     { "value-size-other", "\"swa_v_head_dim\": 8", "\"swa_v_head_dim\": 7", ATTENTION, INVALID,
         "self_attn.o_proj.weight has the shape" },
     { "value-scale", "_value_scale\": 0.707", "_value_scale\": -1", ATTENTION, INVALID,
         "attention_value_scale is -1" },
     { "heads-not-shared", "swa_num_key_value_heads\": 2", "swa_num_key_value_heads\": 3", ATTENTION,
-        INVALID, "block 1 has 4 heads of 12 for 3" },
+        INVALID, "4 heads of 12 for 3" },
     { "heads-none", "swa_num_key_value_heads\": 2", "swa_num_key_value_heads\": 0", ATTENTION,
         INVALID, "swa_num_key_value_heads is 0" },
     { "heads-huge", "swa_num_attention_heads\": 4", "swa_num_attention_heads\": 65536", ATTENTION,
@@ -399,13 +399,67 @@ const struct golden_case mimo_cases[] = {
     { "size-of-windows", "swa_head_dim\": 12", "swa_head_dim\": 16", ATTENTION, UNSUPPORTED,
         "are of another size than 12" },
     { "base-of-windows", "swa_rope_theta\": 70", "swa_rope_theta\": 1", ATTENTION, INVALID,
-        "swa_rope_theta is 1, expected more" },
+        "with a window is 1, expected more" },
     { "no-sinks", "add_swa_attention_sink_bias\": true", "add_swa_attention_sink_bias\": false",
         ATTENTION, UNSUPPORTED, "self_attn.attention_sink_bias is there" },
     { "epsilon", "layernorm_epsilon\": 1e-05", "layernorm_epsilon\": -1", FRAME, INVALID,
         "layernorm_epsilon is -1" },
 };
 const uint32_t mimo_case_count = sizeof mimo_cases / sizeof mimo_cases[0];
+
+const struct golden_case step_cases[] = {
+    { "types-short", "\"sliding_attention\",\n  \"full_attention\",\n", "", ATTENTION, INVALID,
+        "layer_types is not an array with one name for each of 4 blocks" },
+    { "other-heads", "\"num_attention_heads\": 6", "\"num_attention_heads\": 7", ATTENTION, INVALID,
+        "7 heads of 8 for 3" },
+    { "other-size", "\"num_attention_groups\": 3,\n  \"head_dim\": 8",
+        "\"num_attention_groups\": 3,\n  \"head_dim\": 16", ATTENTION, UNSUPPORTED,
+        "attention_other_setting/head_dim is another" },
+    { "others-no-object", "\"attention_other_setting\": {",
+        "\"attention_other_setting\": 1, \"x\": {", ATTENTION, INVALID,
+        "attention_other_setting is no object" },
+    { "bases-short", "\"rope_theta\": [\n  500,\n  70,\n  70,\n  500,\n  70\n ]",
+        "\"rope_theta\": [ 500 ]", ATTENTION, INVALID,
+        "rope_theta has 1 items, and none for block 1" },
+    { "base-one", "\"rope_theta\": [\n  500,\n  70,", "\"rope_theta\": [\n  500,\n  1,", ATTENTION,
+        INVALID, "rope_theta is 1" },
+    { "part-large", "_factors\": [\n  0.5,\n  1.0,", "_factors\": [\n  0.5,\n  1.5,", ATTENTION,
+        INVALID, "partial_rotary_factor is 1.5" },
+    { "part-odd", "_factors\": [\n  0.5,\n  1.0,", "_factors\": [\n  0.5,\n  0.4,", ATTENTION,
+        INVALID, "3 elements of each head are turned" },
+    { "not-turned", "\"use_rope_layers\": []", "\"use_rope_layers\": [true, false, true, true]",
+        ATTENTION, UNSUPPORTED, "use_rope_layers says that block 1 has no RoPE" },
+    { "scaling-unknown", "\"yarn_only_types\"", "\"x\"", ATTENTION, UNSUPPORTED,
+        "no yarn_only_types says of which blocks" },
+    { "sink", "\"sink\": false", "\"sink\": true", ATTENTION, UNSUPPORTED, "sink is true" },
+    { "plain-norms", "\"zero_centered\": true", "\"zero_centered\": false", ATTENTION, UNSUPPORTED,
+        "zero_centered is false" },
+    { "gateless", "\"use_head_wise_attn_gate\": true", "\"use_head_wise_attn_gate\": false",
+        ATTENTION, UNSUPPORTED, "use_head_wise_attn_gate is false" },
+};
+const uint32_t step_case_count = sizeof step_cases / sizeof step_cases[0];
+
+const struct golden_case gemma4_cases[] = {
+    { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
+        "hidden_size_per_layer_input is not 0" },
+    { "shared-keys", "kv_shared_layers\": 0", "kv_shared_layers\": 1", ATTENTION, UNSUPPORTED,
+        "num_kv_shared_layers is 1" },
+    { "both-sides", "bidirectional_attention\": null", "bidirectional_attention\": \"all\"",
+        ATTENTION, UNSUPPORTED, "use_bidirectional_attention is \"all\"" },
+    { "yarn", "\"proportional\"", "\"yarn\"", ATTENTION, UNSUPPORTED,
+        "has for full_attention the type \"yarn\"" },
+    { "nothing-turned", "factor\": 0.5", "factor\": 0", ATTENTION, INVALID,
+        "partial_rotary_factor 0" },
+    { "global-heads", "global_key_value_heads\": 1", "global_key_value_heads\": 3", ATTENTION,
+        INVALID, "do not share 3 global key and value heads" },
+    { "global-size", "global_head_dim\": 12", "global_head_dim\": 513", ATTENTION, INVALID,
+        "global_head_dim is 513" },
+    { "values-of-their-own", "k_eq_v\": true", "k_eq_v\": false", ATTENTION, INVALID,
+        "self_attn.k_proj.weight has the shape" },
+    { "cap", "softcapping\": 2.0", "softcapping\": -2.0", FRAME, INVALID,
+        "final_logit_softcapping is -2" },
+};
+const uint32_t gemma4_case_count = sizeof gemma4_cases / sizeof gemma4_cases[0];
 
 const uint32_t mellum_case_count = sizeof mellum_cases / sizeof mellum_cases[0];
 
@@ -446,25 +500,3 @@ const struct golden_case smallthinker_cases[] = {
         "use_qk_norm is true, only false" },
 };
 const uint32_t smallthinker_case_count = sizeof smallthinker_cases / sizeof smallthinker_cases[0];
-
-const struct golden_case gemma4_cases[] = {
-    { "inputs-of-blocks", "_layer_input\": 0", "_layer_input\": 8", ATTENTION, UNSUPPORTED,
-        "hidden_size_per_layer_input is not 0" },
-    { "shared-keys", "kv_shared_layers\": 0", "kv_shared_layers\": 1", ATTENTION, UNSUPPORTED,
-        "num_kv_shared_layers is 1" },
-    { "both-sides", "bidirectional_attention\": null", "bidirectional_attention\": \"all\"",
-        ATTENTION, UNSUPPORTED, "use_bidirectional_attention is \"all\"" },
-    { "yarn", "\"proportional\"", "\"yarn\"", ATTENTION, UNSUPPORTED,
-        "has for full_attention the type \"yarn\"" },
-    { "nothing-turned", "factor\": 0.5", "factor\": 0", ATTENTION, INVALID,
-        "partial_rotary_factor 0" },
-    { "global-heads", "global_key_value_heads\": 1", "global_key_value_heads\": 3", ATTENTION,
-        INVALID, "do not share 3 global key and value heads" },
-    { "global-size", "global_head_dim\": 12", "global_head_dim\": 513", ATTENTION, INVALID,
-        "global_head_dim is 513" },
-    { "values-of-their-own", "k_eq_v\": true", "k_eq_v\": false", ATTENTION, INVALID,
-        "self_attn.k_proj.weight has the shape" },
-    { "cap", "softcapping\": 2.0", "softcapping\": -2.0", FRAME, INVALID,
-        "final_logit_softcapping is -2" },
-};
-const uint32_t gemma4_case_count = sizeof gemma4_cases / sizeof gemma4_cases[0];

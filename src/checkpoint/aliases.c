@@ -1,6 +1,6 @@
 // aliases.c - finds the family of a model, by its own name or another's. What families list as
 // aliases derives its block from the family's in Hugging Face transformers 5.12, or copied it as
-// remote code. Look-alikes that differ (step3p5, minimax_m3, ...) have other names or another gate,
+// remote code. Look-alikes that differ (mimo_v2, minimax_m3, ...) have other names or another gate,
 // and are refused by name.
 #include "checkpoint/aliases.h"
 

@@ -83,12 +83,19 @@ struct family {
     // Adjusts what the fields above gave. May be NULL.
     void (*adjust)(struct settings *settings, struct vkmoe_moe_params *params);
 
+    // The same of one block, whose experts differ from those of others, or whose dense network.
+    void (*adjust_block)(
+        struct settings *settings, uint32_t block, bool moe, struct vkmoe_moe_params *params);
+
     // "key=value" by which a model of this name is one of another family, `other`; NULL: none.
     const char *other_if, *other;
 
+    bool norms_less_1; // is how weights of norms are stored
+
     const struct alias *aliases; // the last has no name; NULL: none
     const struct whole *whole;   // what is around the experts; NULL: this version does not know it
-    const char *not_whole;       // why, after "this version reads the experts only: "; may be NULL
+    // Why not, after "this version reads the experts only: "; NULL or empty: it does.
+    const char *not_whole;
 };
 
 // What a model's settings say it is.

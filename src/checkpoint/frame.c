@@ -16,13 +16,14 @@ static enum vkmoe_status begin(
     *settings = checkpoint->settings;
     settings->status = VKMOE_OK;
     const bool is_whole = vkmoe_alias_is_whole(&checkpoint->kind, settings);
-    const struct whole *whole = is_whole ? checkpoint->kind.family->whole : NULL;
+    const char *reason = checkpoint->kind.family->not_whole;
+    const bool has_reason = reason && *reason;
+    const struct whole *whole = is_whole && !has_reason ? checkpoint->kind.family->whole : NULL;
     if (!whole)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,
             "%s: of the family %s this version reads the experts only%s%s",
             checkpoint->container.path, alias ? alias->name : checkpoint->kind.family->name,
-            checkpoint->kind.family->not_whole ? ": " : "",
-            checkpoint->kind.family->not_whole ? checkpoint->kind.family->not_whole : "");
+            has_reason ? ": " : "", has_reason ? reason : "");
     *out = (struct whole_tensors){
         .source = {
             .whole = whole,

@@ -541,6 +541,7 @@ struct kind vkmoe_gguf_family(const struct container *container, struct settings
     check_needed(own, architecture, settings);
     find_obstacle(own, architecture, settings);
     family->aliases = NULL;
+    family->norms_less_1 = false; // converters have added it
     family->whole = *own->not_whole ? NULL : &own->whole;
     family->not_whole = own->not_whole;
     return settings->status == VKMOE_OK ? (struct kind){ .family = family } : (struct kind){ 0 };

@@ -214,15 +214,10 @@ static void add_blocks(struct writer *w)
             (struct value){ .kind = VALUE_BOOL, .number = w->own->survey.shared_inner > 0 });
 }
 
-static bool is_llama4(const struct writer *w)
-{
-    return is_named(w, "llama4");
-}
-
 // What Llama 4 has that no key says: of its two sizes the one with more experts has no norms.
 static void add_llama4(struct writer *w)
 {
-    if (is_llama4(w))
+    if (is_named(w, "llama4"))
         add(w, "use_qk_norm",
             (struct value){
                 .kind = VALUE_BOOL, .number = vkmoe_gguf_integer(find(w, "expert_count")) != 128 });
@@ -304,6 +299,10 @@ static void add_two_counts(struct writer *w, const char *key, const char *swa_ke
     const struct value *list = find(w, key);
     if (!value_is(list, VALUE_LIST))
         return;
+    if (!find(w, "layer_types"))
+        vkmoe_setting_fail(&w->settings, VKMOE_ERROR_INVALID,
+            "%s is a list, but no attention.sliding_window_pattern says which blocks have windows",
+            key);
     const double full = count_heads(w, list, false), sliding = count_heads(w, list, true);
     if (sliding != 0.0)
         add(w, swa_key, number(sliding));
@@ -311,12 +310,13 @@ static void add_two_counts(struct writer *w, const char *key, const char *swa_ke
         (struct value){ .name = key, .kind = VALUE_NUMBER, .number = full != 0.0 ? full : sliding };
 }
 
-// Of MiMo-V2 blocks with a window have heads of their own; which blocks have sinks, tensors say.
-static void add_mimo(struct writer *w)
+// Of MiMo-V2 and Step-3.5 blocks with a window have heads of their own; which blocks have sinks,
+// tensors say.
+static void add_swa(struct writer *w)
 {
     static const char *const sizes[][2] = { { "attention.key_length_swa", "swa_head_dim" },
         { "attention.value_length_swa", "swa_v_head_dim" } };
-    if (!is_named(w, "mimo2"))
+    if (!is_named(w, "mimo2") && !is_named(w, "step35"))
         return;
     add_two_counts(w, "attention.head_count", "swa_num_attention_heads");
     add_two_counts(w, "attention.head_count_kv", "swa_num_key_value_heads");
@@ -357,7 +357,7 @@ static void add_windows(struct writer *w)
     const uint32_t blocks = MIN(w->own->blocks, MAX_BLOCKS);
     const uint32_t window =
         vkmoe_setting_u32(&w->settings, "attention.sliding_window", 0, 0, INT32_MAX);
-    const bool listed = value_is(pattern, VALUE_LIST), chunks = is_llama4(w);
+    const bool listed = value_is(pattern, VALUE_LIST), chunks = is_named(w, "llama4");
     if (window == 0 && !chunks)
         return;
     if (!chunks) // whose length is the same in all files, whatever they say
@@ -513,12 +513,13 @@ static struct value part_of(struct writer *w, const char *key, uint32_t head)
     return part;
 }
 
-// Of Mellum and Laguna only blocks without a window have the scaling; the others have a base of
-// their own, and Laguna's turn parts of heads. What a file itself calls rope_scaling is none of it.
+// Of Mellum, Laguna and Step-3.5 only blocks without a window have the scaling; the others have a
+// base of their own, and but for Mellum's turn parts of heads. What a file itself calls
+// rope_scaling is none of it.
 static void add_kinds(struct writer *w, const struct value *scaling)
 {
     const struct value *bases[] = { find(w, "rope.freq_base"), find(w, "rope.freq_base_swa") };
-    const bool parts = is_named(w, "laguna");
+    const bool halved = is_named(w, "step35"), parts = halved || is_named(w, "laguna");
     const uint32_t count = scaling->count;
     const uint32_t head = vkmoe_setting_u32(&w->settings, "attention.key_length", 0, 0, MAX_WIDTH);
     struct value *full = take_values(w, count + 2), *sliding = take_values(w, 2);
@@ -529,7 +530,10 @@ static void add_kinds(struct writer *w, const struct value *scaling)
     sliding[0] = bases[1] ? *bases[1] : full[count];
     full[count].name = sliding[0].name = "rope_theta";
     full[count + 1] = part_of(w, "rope.dimension_count", head);
-    sliding[1] = part_of(w, "rope.dimension_count_swa", head);
+    full[count + 1].number *= halved ? 0.5 : 1.0; // as files are, whatever llama.cpp calls it
+    sliding[1] = part_of(w,
+        halved ? "rope.dimension_count_swa|rope.dimension_count" : "rope.dimension_count_swa",
+        head);
     kinds[0] = object(full, count + 1 + parts);
     kinds[0].name = "full_attention";
     kinds[1] = object(sliding, 1 + parts);
@@ -541,7 +545,7 @@ static void add_rope(struct writer *w)
 {
     const struct value *base = find(w, "rope.freq_base");
     const struct value scaling = make_scaling(w);
-    if (is_named(w, "mellum") || is_named(w, "laguna")) {
+    if (is_named(w, "mellum") || is_named(w, "laguna") || is_named(w, "step35")) {
         add_kinds(w, &scaling);
         return;
     }
@@ -588,7 +592,7 @@ enum vkmoe_status vkmoe_gguf_read_settings(struct container *container)
     add_gemma4(&w);
     add_laguna(&w);
     add_smallthinker(&w);
-    add_mimo(&w);
+    add_swa(&w);
     add_latent(&w);
     add_rope(&w);
     *root = w.root;

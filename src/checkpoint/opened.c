@@ -10,6 +10,7 @@
 #include "base/params.h"
 #include "base/try.h"
 #include "checkpoint/assembly.h"
+#include "checkpoint/centered_norms.h"
 #include "checkpoint/quantised.h"
 
 static bool read_flag(struct settings *settings, const struct setting *setting)
@@ -70,6 +71,12 @@ static enum vkmoe_status get_views(struct vkmoe_checkpoint *checkpoint, struct v
     if (!moe) { // its settings are read only now: a model without it still gives its experts
         struct settings settings = checkpoint->settings;
         vkmoe_family_read_dense(&checkpoint->kind, &settings, &params);
+        if (settings.status != VKMOE_OK)
+            return settings.status;
+    }
+    if (family->adjust_block) {
+        struct settings settings = checkpoint->settings;
+        family->adjust_block(&settings, block.index, moe, &params);
         if (settings.status != VKMOE_OK)
             return settings.status;
     }
@@ -147,6 +154,8 @@ static enum vkmoe_status open_container(
     vkmoe_quantisation_guess(&container->tensors, &quantisation);
     TRY_RETURN(vkmoe_quantisation_refuse(&quantisation, log));
     vkmoe_checkpoint_count_tensors(&container->tensors, &checkpoint->info);
+    if (checkpoint->kind.family->norms_less_1)
+        TRY_RETURN(vkmoe_norms_add_1(&container->tensors, log, &checkpoint->norms));
     return read_dtype(checkpoint);
 }
 
@@ -191,6 +200,7 @@ void vkmoe_checkpoint_destroy(vkmoe_checkpoint **checkpoint)
     }
     free(atomic_load(&m->end_tokens));
     vkmoe_container_close(&m->container);
+    free(m->norms);
     free(m);
 }
 

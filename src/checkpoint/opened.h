@@ -18,6 +18,7 @@ struct vkmoe_checkpoint {
     struct blocks blocks;
     struct vkmoe_moe_params params; // of every block with experts, without the views
     bool router_bias, correction_bias, averages;
+    float *norms; // that have 1 added to them; NULL: none
     struct vkmoe_checkpoint_info info;
     // Made when first asked for. Atomic, because several threads may be the first.
     // The last ones are of dense networks beside experts.

@@ -211,6 +211,21 @@ void vkmoe_whole_turn(
             "%u elements of each head are turned, expected an even number", size);
 }
 
+#define SWA(name) "swa_" name "|attention_other_setting/" name
+
+void vkmoe_whole_read_swa(struct settings *settings, struct vkmoe_attention_params *params)
+{
+    params->heads =
+        vkmoe_setting_u32(settings, SWA("num_attention_heads"), params->heads, 1, MAX_WIDTH);
+    params->kv_heads = vkmoe_setting_u32(settings,
+        "swa_num_key_value_heads|attention_other_setting/num_attention_groups", params->kv_heads, 1,
+        MAX_WIDTH);
+    if (params->heads % params->kv_heads || params->heads > MAX_WIDTH / params->head_size)
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "blocks with a window have %u heads of %u for %u with keys, which do not fit together",
+            params->heads, params->head_size, params->kv_heads);
+}
+
 static void read_rope(const struct whole_source *source, struct vkmoe_attention_params *params)
 {
     const struct whole *whole = source->whole;
@@ -313,6 +328,15 @@ static bool is_between(const struct whole_source *source, uint32_t block)
     return (block + 1) % vkmoe_setting_read(every, settings, 1, MAX_BLOCKS) != 0;
 }
 
+// That layer_types has to have.
+static uint32_t count_types(const struct whole_source *source, struct vkmoe_block block)
+{
+    const uint32_t blocks = source->blocks[block.part != VKMOE_PART_BLOCKS];
+    const struct value *types =
+        source->whole->longer_lists ? vkmoe_setting_find(source->settings, "layer_types") : NULL;
+    return value_is(types, VALUE_LIST) ? MAX(types->count, blocks) : blocks;
+}
+
 bool vkmoe_whole_is_sliding(
     const struct whole_source *source, struct vkmoe_block block, bool preset)
 {
@@ -328,8 +352,8 @@ bool vkmoe_whole_is_sliding(
     if (source->whole->window_layout && vkmoe_setting_find(settings, source->whole->window_layout))
         return vkmoe_setting_flag_of(
             settings, source->whole->window_layout, source->blocks[0], block.index, preset);
-    if (!vkmoe_setting_list_of(settings, "layer_types",
-            source->blocks[block.part != VKMOE_PART_BLOCKS], "name", "blocks", &list)) {
+    if (!vkmoe_setting_list_of(
+            settings, "layer_types", count_types(source, block), "name", "blocks", &list)) {
         const struct setting *every = &source->whole->window_every;
         if (source->whole->window == WINDOW_BUT_EVERY && every->key
             && vkmoe_setting_is_null(settings, every->key))

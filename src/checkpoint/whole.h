@@ -86,6 +86,7 @@ struct traits {
     bool gate_of_heads;    // not of each of their elements
     bool no_sinks;         // though the family's have names
     bool sinks_may_lack;   // whether there are any, tensors say
+    bool more_divisors;    // than RoPE of the block has, which are the first of them
     bool plain_rope;       // of a block where the model's divisors do not count
     uint32_t turned_pairs; // of heads, the others stand; 0: all, or as divisors say
 };
@@ -123,6 +124,7 @@ struct whole {
     uint32_t window_preset;
     const char *window_key;            // NULL: the usual one
     const char *window_layout;         // a list with 1 for blocks that have it, 0 for others
+    bool longer_lists;                 // layer_types may go on with blocks that predict
     const char *window_switch;         // the setting that must be true for windows
     struct setting window_every;       // which block has none, of so many
     struct setting window_every_dense; // likewise of dense_first blocks, which count apart; no
@@ -172,6 +174,10 @@ void vkmoe_whole_read_attention(const struct whole_source *source, struct vkmoe_
 // That RoPE turns `size` elements of a head.
 void vkmoe_whole_turn(
     struct settings *settings, uint32_t size, struct vkmoe_attention_params *params);
+
+// The heads of a block with a window, whose settings begin with swa_, or are
+// attention_other_setting's. Without them they stay as they are.
+void vkmoe_whole_read_swa(struct settings *settings, struct vkmoe_attention_params *params);
 
 // The epsilon of the final norm, and of others that have no other.
 float vkmoe_whole_read_epsilon(const struct whole_source *source);

@@ -268,7 +268,12 @@ static void view_divisors(struct builder *b)
         b->lookup.status = settings->status;
         return;
     }
-    p->rope_divisors = view_end(&lookup, ends->rope_divisors, pairs, 0);
+    const struct tensor *tensor = ends->rope_divisors && b->traits.more_divisors
+        ? vkmoe_tensors_find(lookup.tensors, ends->rope_divisors)
+        : NULL;
+    const bool more = tensor && tensor->elements > pairs && tensor->elements <= MAX_WIDTH;
+    p->rope_divisors =
+        view_end(&lookup, ends->rope_divisors, more ? (uint32_t)tensor->elements : pairs, 0);
     if (p->rope.scaling == VKMOE_ROPE_SCALING_LONGROPE)
         p->long_rope.divisors = view_end(&lookup, ends->long_rope_divisors, pairs, 0);
     b->lookup.status = lookup.status;

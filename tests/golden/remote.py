@@ -28,6 +28,7 @@ class Model:
     def __init__(self, seed, **numbers):
         self.rng = numpy.random.default_rng(seed)
         self.published, self.converted = {}, {}
+        self.less = 0.0  # what weights of norms are published without
         self.ids = numpy.random.default_rng(5).integers(0, VOCABULARY, TOKENS)
         self.__dict__.update(numbers)
 
@@ -50,7 +51,9 @@ class Model:
         return values if values is None else values.astype("f8")
 
     def put_norm(self, block, published, converted, count=HIDDEN):
-        self.put_in(block, published, converted, self.make(count, deviation=0.3, mean=1.0))
+        weight = self.make(count, deviation=0.3, mean=1.0 - self.less)
+        self.put_in(block, published, converted, weight + numpy.float32(self.less))
+        self.published[f"model.layers.{block}.{published}"] = weight
 
     def put_network(self, block, published, converted, inner, tail):
         for name in ("gate", "up", "down"):
@@ -61,8 +64,9 @@ class Model:
     def put_ends(self):
         self.put("model.embed_tokens.weight", "token_embd.weight",
                  self.make(VOCABULARY, HIDDEN, deviation=1.0))
-        self.put("model.norm.weight", "output_norm.weight",
-                 self.make(HIDDEN, deviation=0.3, mean=1.0))
+        weight = self.make(HIDDEN, deviation=0.3, mean=1.0 - self.less)
+        self.put("model.norm.weight", "output_norm.weight", weight + numpy.float32(self.less))
+        self.published["model.norm.weight"] = weight
         self.put("lm_head.weight", "output.weight", self.make(VOCABULARY, HIDDEN))
 
 
@@ -140,7 +144,8 @@ def write(model, folder, architecture, numbers, config):
                        "vocab_size": VOCABULARY, "attention.sliding_window": WINDOW,
                        "attention.layer_norm_rms_epsilon": EPSILON, **numbers}.items():
         add = (writer.add_array if isinstance(value, list) else writer.add_float32
-               if isinstance(value, float) else writer.add_uint32)
+               if isinstance(value, float) else writer.add_bool if isinstance(value, bool)
+               else writer.add_uint32)
         add(f"{architecture}.{key}", value)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
@@ -155,8 +160,6 @@ def write(model, folder, architecture, numbers, config):
     writer.write_tensors_to_file()
     writer.close()
     numpy.save(target / "ids.npy", model.ids.astype("i4"))
-    if not model.published:
-        return target
     whole = folder / "whole" / name
     whole.mkdir(parents=True, exist_ok=True)
     (whole / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -261,5 +264,101 @@ def make_mimo(folder):
     numpy.save(whole / "logits.npy", run(m, mimo_block).astype("f4"))
 
 
+# ----------------------------------------------------------------------------- Step-3.5-Flash
+
+# What Llama 3's scaling is for the frequencies here, before those of the other half of a head.
+STEP_SCALE, DIVISORS = 1.5, numpy.array([1.0, 3.0, 1.0, 1.0], "f4")
+STEP_ROPE = {"rope_type": "llama3", "factor": 3.0, "low_freq_factor": 1.0,
+             "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+
+
+def step_block(m, block, x):
+    """Blocks with a window have heads and a base of their own and turn all of a head, the others
+    half of it, as Llama 3 scales it. Each head has a gate, experts and networks have limits."""
+    sliding = m.pattern[block]
+    h = norm(x, m.part(block, "attn_norm.weight"))
+    turn = ((m.size // 2, 500.0, DIVISORS[:m.size // 4]), (m.size, 70.0, 1.0))[sliding]
+    query, key, value = ((h @ m.part(block, f"attn_{name}.weight").T).reshape(
+        TOKENS, heads[sliding], m.size) for name, heads in (("q", m.heads), ("k", m.kv),
+                                                            ("v", m.kv)))
+    query = rotate(norm(query, m.part(block, "attn_q_norm.weight")), *turn)
+    key = rotate(norm(key, m.part(block, "attn_k_norm.weight")), *turn)
+    attended = attend(query, key, value, WINDOW * sliding, None)
+    attended *= sigmoid(h @ m.part(block, "attn_gate.weight").T)[..., None]
+    x = x + attended.reshape(TOKENS, -1) @ m.part(block, "attn_output.weight").T
+    h = norm(x, m.part(block, "ffn_norm.weight"))
+    if block == 0:
+        return x + network(m, block, h, limit=m.shared_limits[0])
+    return (x + experts(m, block, h, m.limits[block])
+            + network(m, block, h, "_shexp", m.shared_limits[block]))
+
+
+def make_step(folder):
+    m = Model(12, blocks=4, heads=(4, 6), size=8, pattern=[0, 1, 1, 0], kv=(2, 3), experts=5,
+              k=2, inner=8, dense=16, shared=10, scale=STEP_SCALE, limits=[0.0, 0.0, 0.25, 0.5],
+              shared_limits=[0.4, 0.0, 0.3, 0.0], less=1.0)
+    m.put_ends()
+    m.put(None, "rope_freqs.weight", DIVISORS)
+    for b in range(m.blocks):
+        heads, kv = (count[m.pattern[b]] for count in (m.heads, m.kv))
+        m.put_norm(b, "input_layernorm.weight", "attn_norm.weight")
+        m.put_norm(b, "post_attention_layernorm.weight", "ffn_norm.weight")
+        m.put_norm(b, "self_attn.q_norm.weight", "attn_q_norm.weight", m.size)
+        m.put_norm(b, "self_attn.k_norm.weight", "attn_k_norm.weight", m.size)
+        for name, own, rows in (("q", "q", heads * m.size), ("k", "k", kv * m.size),
+                                ("v", "v", kv * m.size), ("g", "gate", heads)):
+            m.put_in(b, f"self_attn.{name}_proj.weight", f"attn_{own}.weight",
+                     m.make(rows, HIDDEN))
+        m.put_in(b, "self_attn.o_proj.weight", "attn_output.weight",
+                 m.make(HIDDEN, heads * m.size))
+        if b == 0:
+            m.put_network(b, "mlp", "", m.dense, "")
+            continue
+        m.put_network(b, "share_expert", "", m.shared, "_shexp")
+        m.put_in(b, "moe.gate.weight", "ffn_gate_inp.weight", m.make(m.experts, HIDDEN))
+        m.put_in(b, "moe.router_bias", "exp_probs_b.bias", m.make(m.experts, deviation=0.2))
+        for name in ("gate", "up", "down"):
+            shape = (HIDDEN, m.inner) if name == "down" else (m.inner, HIDDEN)
+            m.put_in(b, f"moe.{name}_proj.weight", f"ffn_{name}_exps.weight",
+                     m.make(m.experts, *shape))
+    more = [*m.pattern, 1]  # of a prediction head, which is left out
+    whole = write(m, folder, "step35", {
+        "block_count": m.blocks, "feed_forward_length": m.dense,
+        "attention.head_count": [m.heads[p] for p in m.pattern],
+        "attention.head_count_kv": [m.kv[p] for p in m.pattern], "attention.key_length": m.size,
+        "attention.value_length": m.size, "rope.freq_base": 500.0, "rope.freq_base_swa": 70.0,
+        "attention.sliding_window_pattern": [bool(p) for p in m.pattern],
+        "expert_count": m.experts, "expert_used_count": m.k,
+        "expert_feed_forward_length": m.inner, "expert_shared_feed_forward_length": m.shared,
+        "expert_weights_scale": STEP_SCALE, "expert_weights_norm": True,
+        "leading_dense_block_count": 1, "swiglu_clamp_exp": m.limits,
+        "swiglu_clamp_shexp": m.shared_limits,
+    }, {
+        "model_type": "step3p5", "architectures": ["Step3p5ForCausalLM"],
+        "vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_hidden_layers": m.blocks,
+        "intermediate_size": m.dense, "num_attention_heads": m.heads[0],
+        "num_attention_groups": m.kv[0], "head_dim": m.size, "att_impl_type": "GQA",
+        "attention_other_setting": {
+            "attention_type": "sliding_attention", "num_attention_heads": m.heads[1],
+            "num_attention_groups": m.kv[1], "head_dim": m.size},
+        "use_head_wise_attn_gate": True, "sliding_window": WINDOW,
+        "layer_types": [("full_attention", "sliding_attention")[p] for p in more],
+        "rope_theta": [(500, 70)[p] for p in more],
+        "partial_rotary_factors": [(0.5, 1.0)[p] for p in more], "use_rope_layers": [],
+        "rope_scaling": STEP_ROPE, "yarn_only_types": ["full_attention"],
+        "moe_layers_enum": "1,2,3", "moe_every_n_layer": 1, "moe_num_experts": m.experts,
+        "moe_top_k": m.k, "moe_intermediate_size": m.inner, "share_expert_dim": m.shared,
+        "moe_router_activation": "sigmoid", "moe_router_scaling_factor": STEP_SCALE,
+        "use_moe_router_bias": True, "norm_expert_weight": True, "need_fp32_gate": True,
+        "swiglu_limits": [limit or None for limit in m.limits] + [None],
+        "swiglu_limits_shared": m.shared_limits + [0.0], "zero_centered": True,
+        "num_nextn_predict_layers": 1, "rms_norm_eps": EPSILON, "sink": False,
+        "max_position_embeddings": 256, "tie_word_embeddings": False, "eos_token_id": 1,
+    })
+    numpy.save(whole / "logits.npy", run(m, step_block).astype("f4"))
+
+
 if __name__ == "__main__":
-    make_mimo(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE)
+    to = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    make_mimo(to)
+    make_step(to)

@@ -121,6 +121,7 @@ static void add_dense(struct writer *writer, const struct checkpoint_family *fam
         .arrays = family->arrays & HAS_GATE,
         .layer = { .hidden = family->layer.hidden,
             .inner = family->dense_inner,
+            .activation_limit = family->layer.shared_limit,
             .experts = 1,
             .experts_per_token = 1,
             .select = VKMOE_SELECT_SUPPLIED_WEIGHTED,

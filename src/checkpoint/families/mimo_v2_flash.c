@@ -5,31 +5,25 @@
 
 #define PATTERN "hybrid_layer_pattern"
 
-// The same of blocks with a window, as long as nothing says otherwise.
-static uint32_t read_swa(struct settings *settings, const char *key, uint32_t full)
-{
-    return vkmoe_setting_u32(settings, key, full, 1, MAX_WIDTH);
-}
-
 static void read_sliding(struct settings *settings, struct vkmoe_attention_params *params)
 {
-    const uint32_t size = params->head_size, turned = params->rope.size;
-    params->heads = read_swa(settings, "swa_num_attention_heads", params->heads);
-    params->kv_heads = read_swa(settings, "swa_num_key_value_heads", params->kv_heads);
-    params->value_size = read_swa(settings, "swa_v_head_dim", params->value_size);
-    if (read_swa(settings, "swa_head_dim", size) != size
-        || read_swa(settings, "rope.dimension_count_swa", turned ? turned : size)
-            != (turned ? turned : size))
+    const uint32_t size = params->head_size;
+    const uint32_t turned = params->rope.size ? params->rope.size : size;
+    const double base = vkmoe_setting_number(
+        settings, "swa_rope_theta|rope.freq_base_swa", (double)params->rope.base);
+    vkmoe_whole_read_swa(settings, params);
+    params->rope.base = (float)base;
+    if (!(params->rope.base > 1.0f))
+        vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
+            "RoPE's base of blocks with a window is %g, expected more than 1", base);
+    params->value_size =
+        vkmoe_setting_u32(settings, "swa_v_head_dim", params->value_size, 1, MAX_WIDTH);
+    if (vkmoe_setting_u32(settings, "swa_head_dim", size, 1, MAX_WIDTH) != size
+        || vkmoe_setting_u32(settings, "rope.dimension_count_swa", turned, 1, MAX_WIDTH) != turned)
         vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
             "queries of blocks with a window are of another size than %u, or RoPE turns another "
             "part of them",
             size);
-    const double base = vkmoe_setting_number(
-        settings, "swa_rope_theta|rope.freq_base_swa", (double)params->rope.base);
-    if (!(base > 1.0))
-        vkmoe_setting_fail(
-            settings, VKMOE_ERROR_INVALID, "swa_rope_theta is %g, expected more than 1", base);
-    params->rope.base = (float)base;
 }
 
 static void adjust_attention(const struct whole_source *source, struct vkmoe_block block,
@@ -42,13 +36,10 @@ static void adjust_attention(const struct whole_source *source, struct vkmoe_blo
             "needs " PATTERN ", which says which blocks have windows");
     if (sliding)
         read_sliding(settings, params);
-    if (settings->status == VKMOE_OK
-        && (params->heads % params->kv_heads || params->value_size > params->head_size
-            || params->heads > MAX_WIDTH / params->head_size))
+    if (settings->status == VKMOE_OK && params->value_size > params->head_size)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID,
-            "block %u has %u heads of %u for %u with keys and values of %u, which do not fit "
-            "together",
-            block.index, params->heads, params->head_size, params->kv_heads, params->value_size);
+            "block %u has values of %u, which are longer than keys of %u", block.index,
+            params->value_size, params->head_size);
     traits->sinks_may_lack = vkmoe_setting_bool(settings, "sinks_may_lack", false);
     traits->no_sinks = !traits->sinks_may_lack
         && !vkmoe_setting_bool(settings,
