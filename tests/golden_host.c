@@ -1,7 +1,7 @@
 // golden_host.c - whole models in double precision, as the loader has them, against the logits that
-// Hugging Face transformers makes with them, or golden/remote.py: families whose kernels other
-// tests run, of which golden/whole.py and that wrote models for what is read. golden_whole.c has
-// others, on a device.
+// Hugging Face transformers, or libllama, makes with them: families whose kernels other tests run,
+// of which golden/whole.py and remote.py wrote models for what is read. golden_whole.c has others,
+// on a device.
 #include <stdlib.h>
 
 #include <vkmoe/model.h>
@@ -118,8 +118,7 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = { "arctic", "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
         "ernie4_5_moe", "glm4_moe", "granitemoeshared", "grok", "hunyuan_v1_moe", "hy_v3", "laguna",
-        "mellum", "mimo_v2_flash", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "smallthinker",
-        "solar_open", "step3p5" };
+        "mellum", "minimax_m2", "mistral4", "phimoe", "qwen2_moe", "smallthinker", "solar_open" };
     struct tap tap;
     if (!tap_begin(&tap, argc, argv))
         return 2;

@@ -1,6 +1,7 @@
 // golden_whole.c - whole models on a device against the logits that Hugging Face transformers
 // makes with them: what golden/whole.py wrote, models with random weights in the layout that
-// transformers saves. Environment: harness.h.
+// transformers saves; and what golden/remote.py wrote of families that it does not have.
+// Environment: harness.h.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,8 @@ static void check_all(struct tap *tap, struct harness *harness)
         { "cohere2_moe-rms", "logits" },
         { "smallthinker", "logits" },
         { "arctic", "logits" },
+        { "mimo_v2_flash", "logits" },
+        { "step3p5", "logits" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (tap_wants(tap, cases[i].name))
