@@ -29,6 +29,7 @@ struct attention_shape {
     uint32_t head_experts;  // of values and outputs
     uint32_t reach;         // of a position bias
     enum vkmoe_dtype dtype; // of matrices
+    uint32_t value_size;
 };
 
 static const struct attention_shape shapes[] = {
@@ -39,6 +40,7 @@ static const struct attention_shape shapes[] = {
     { "gemma-q8_0", 256, 2, 1, 1, .cache = VKMOE_DTYPE_Q8_0 },
     { "olmoe", 128, 2, 2, 1, .normed = true, .wide = true, .cache = VKMOE_DTYPE_F16 },
     { "gpt-oss", 64, 8, 1, 1, .sinks = true, .cache = VKMOE_DTYPE_F16 },
+    { "mimo", 192, 8, 1, 1, .sinks = true, .cache = VKMOE_DTYPE_F16, .value_size = 128 },
     { "jetmoe", 128, 2, 2, EXPERTS, .tiled = true, .cache = VKMOE_DTYPE_F16 },
     { "moa", 64, 1, 1, EXPERTS },
     { "head-256", 256, 2, 1, 1, .cache = VKMOE_DTYPE_F16 },
@@ -81,6 +83,7 @@ static enum vkmoe_status create(vkmoe_device *device, const struct attention_sha
         VKMOE_INIT(vkmoe_attention_params),
         .hidden = hidden_of(s),
         .head_size = s->head_size,
+        .value_size = s->value_size,
         .heads = s->heads,
         .kv_heads = s->kv_heads,
         .tiled_kv = s->tiled,
