@@ -189,6 +189,9 @@ static const struct hostile_file family_configs[] = {
         "moe_layers_enum has something else" },
     { "step gate unsaid", "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1\"}", UNSUPPORTED,
         "needs moe_router_activation" },
+    { "step3p5 activation",
+        "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1\",\"hidden_act\":\"gelu\"}",
+        UNSUPPORTED, "hidden_act is \"gelu\", only silu" },
     { "step gate",
         "{\"model_type\":\"step3p5\",\"moe_layers_enum\":\"1\","
         "\"moe_router_activation\":\"softmax\"}",

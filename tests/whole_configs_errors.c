@@ -421,6 +421,8 @@ const struct golden_case step_cases[] = {
     { "bases-short", "\"rope_theta\": [\n  500,\n  70,\n  70,\n  500,\n  70\n ]",
         "\"rope_theta\": [ 500 ]", ATTENTION, INVALID,
         "rope_theta has 1 items, and none for block 1" },
+    { "bases-none", "\"rope_theta\": [\n  500,\n  70,\n  70,\n  500,\n  70\n ]",
+        "\"rope_theta\": []", ATTENTION, INVALID, "rope_theta has 0 items, and none for block 1" },
     { "base-one", "\"rope_theta\": [\n  500,\n  70,", "\"rope_theta\": [\n  500,\n  1,", ATTENTION,
         INVALID, "rope_theta is 1" },
     { "part-large", "_factors\": [\n  0.5,\n  1.0,", "_factors\": [\n  0.5,\n  1.5,", ATTENTION,

@@ -11,8 +11,8 @@
 static const struct value *find_own(struct settings *settings, const char *key, uint32_t block)
 {
     const struct value *item = vkmoe_setting_find(settings, key);
-    if (!value_is(item, VALUE_LIST) || item->count == 0)
-        return value_is(item, VALUE_LIST) ? NULL : item;
+    if (!value_is(item, VALUE_LIST))
+        return item;
     if (block >= item->count)
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "%s has %u items, and none for block %u",
             key, item->count, block);
@@ -45,7 +45,9 @@ static void read_rope(const struct whole_source *source, struct vkmoe_block bloc
     const struct value *scaling = vkmoe_setting_object(settings, "rope_scaling");
     const struct value *base = find_own(settings, "rope_theta", block.index);
     const struct value *part = find_own(settings, "partial_rotary_factors", block.index);
-    const struct value *turned = find_own(settings, "use_rope_layers", block.index);
+    const struct value *list = vkmoe_setting_find(settings, "use_rope_layers");
+    const bool each = value_is(list, VALUE_LIST) && list->count == 0; // as published
+    const struct value *turned = each ? NULL : find_own(settings, "use_rope_layers", block.index);
     const struct value *positions = vkmoe_setting_find(settings, "max_position_embeddings");
     const struct value *types = vkmoe_setting_find(settings, "layer_types");
     struct value members[MOST + 2], one, all, items[3];
@@ -184,7 +186,7 @@ FAMILY(step3p5, .prefix = BLOCKS, SIZES(45, 4096, "moe_intermediate_size", 1280)
     .renormalize_key = "norm_expert_weight", .scale_key = "moe_router_scaling_factor",
     .correction_bias = { "use_moe_router_bias", false },
     .shared_inner = { "share_expert_dim", 1280 }, DENSE_GATE_UP_DOWN("mlp", 11264), .mark = mark,
-    .expect = { "moe_router_activation=sigmoid", "moe_every_n_layer=1" },
+    .expect = { "hidden_act=silu", "moe_router_activation=sigmoid", "moe_every_n_layer=1" },
     .preset.router = { .score = VKMOE_SCORE_SIGMOID,
         .weigh = VKMOE_WEIGH_SCORE,
         .renormalize.mode = VKMOE_RENORMALIZE_SUM,
