@@ -16,12 +16,18 @@ struct vkmoe_file;
 typedef enum vkmoe_status file_read(
     void *user, const struct vkmoe_log *log, uint64_t offset, void *to, uint64_t size);
 
+// The order of the columns of the matrix whose row begins at byte `offset` of such a file: column i
+// as it is stored is column order[i]. NULL: they are stored as they are; *columns is 0 where no row
+// begins, else how many there are. Any thread.
+typedef const uint32_t *file_order(void *user, uint64_t offset, uint64_t *columns);
+
 struct vkmoe_file {
     int descriptor;
     const uint8_t *data; // the file, mapped; page-aligned
     uint64_t size;       // when it was opened, at least 1
     file_read *read;     // NULL: it is one of the operating system's
-    void *user;          // of `read`
+    file_order *order;   // NULL: all columns are stored as they are
+    void *user;          // of `read` and `order`
     char path[];
 };
 

@@ -73,6 +73,15 @@ enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct v
     return VKMOE_OK;
 }
 
+const uint32_t *vkmoe_view_order(const struct vkmoe_view *view, uint64_t *columns)
+{
+    const struct vkmoe_file *file = view->data ? view->file : NULL;
+    if (!file || !file->order)
+        return NULL;
+    const uint64_t offset = (uint64_t)((uintptr_t)view->data - (uintptr_t)file->data);
+    return offset < file->size ? file->order(file->user, offset, columns) : NULL;
+}
+
 // The elements of a [lines][length] view, `file` NULL, as floats whose places are `line_step`
 // and `step` apart. Lines begin with blocks.
 static void convert(const struct vkmoe_view *view, uint64_t lines, uint64_t length,
@@ -126,6 +135,30 @@ static enum vkmoe_status read_floats(const struct vkmoe_view *view, const struct
     return status;
 }
 
+// Puts the columns of [rows][columns], which are in the order of the view's file, in their own.
+static enum vkmoe_status put_back(const struct vkmoe_view *view, const struct vkmoe_log *log,
+    uint32_t rows, uint32_t columns, float *values)
+{
+    uint64_t stored_columns = 0;
+    const uint32_t *order = vkmoe_view_order(view, &stored_columns);
+    if (!order)
+        return VKMOE_OK;
+    if (stored_columns != columns)
+        return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+            "%s: a part of the columns of a matrix whose columns are stored in another order",
+            view->file->path);
+    float *stored = malloc(columns * sizeof *stored);
+    if (!stored)
+        return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");
+    for (uint64_t row = 0; row < rows; row++, values += columns) {
+        memcpy(stored, values, columns * sizeof *stored);
+        for (uint32_t i = 0; i < columns; i++)
+            values[order[i]] = stored[i];
+    }
+    free(stored);
+    return VKMOE_OK;
+}
+
 enum vkmoe_status vkmoe_view_floats(const struct vkmoe_view *view, const struct vkmoe_log *log,
     uint32_t rows, uint32_t columns, float **out)
 {
@@ -139,6 +172,8 @@ enum vkmoe_status vkmoe_view_floats(const struct vkmoe_view *view, const struct 
         status = read_floats(&resolved, log, rows, columns, *out);
     else
         convert(&resolved, rows, columns, columns, 1, *out);
+    if (status == VKMOE_OK)
+        status = put_back(view, log, rows, columns, *out);
     if (status != VKMOE_OK) {
         free(*out);
         *out = NULL;

@@ -30,6 +30,11 @@ const unsigned char *vkmoe_view_at(const struct vkmoe_view *view, int64_t row, i
 enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct vkmoe_log *log,
     int64_t row, int64_t column, void *to, uint64_t size);
 
+// The order in which the file of a view keeps its columns: column i as it is stored, which is what
+// vkmoe_view_fetch() gives, is column order[i] of the matrix. NULL: they are stored as they are.
+// *columns is how many are in that order, 0 if the view does not begin with the first.
+const uint32_t *vkmoe_view_order(const struct vkmoe_view *view, uint64_t *columns);
+
 // A view that is there as floats [rows][columns]. free(*out), which is NULL on failure.
 enum vkmoe_status vkmoe_view_floats(const struct vkmoe_view *view, const struct vkmoe_log *log,
     uint32_t rows, uint32_t columns, float **out);
