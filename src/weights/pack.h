@@ -19,6 +19,7 @@ struct loading {
     uint64_t done, total; // bytes of matrices, as they lie in the file
     uint64_t told;        // `done` at the last call of `progress`
     bool fast;            // VKMOE_PRECISION_FAST
+    bool reorders;        // matrices may have their columns in another order (order.h)
     bool is_test;         // part of a self-test, which is not tested itself
 };
 
