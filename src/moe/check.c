@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
+#include "weights/order.h"
 #include "weights/view.h"
 
 #include <math.h>
@@ -56,8 +57,10 @@ static enum vkmoe_status check_shared(const struct caller *caller, const struct 
     CHECK(
         p->shared.gate.data || !gated_only, "activation %d needs shared.gate", (int)p->activation);
     CHECK(p->gate || has_latent(p) || !p->shared.gate.data
-            || p->shared.gate.dtype == p->shared.up.dtype,
-        "shared.gate and shared.up differ in dtype; only where the others have a gate they may");
+            || (p->shared.gate.dtype == p->shared.up.dtype
+                && vkmoe_orders_equal(&p->shared.gate, &p->shared.up)),
+        "shared.gate and shared.up differ in dtype, or in the order of columns; only where the "
+        "others have a gate they may");
     CHECK(!p->shared.token_gate.data || has_router(&p->router),
         "shared.token_gate needs a router; none runs with supplied weights");
     return VKMOE_OK;

@@ -6,6 +6,7 @@
 #include "base/try.h"
 #include "device/fit.h"
 #include "moe/self_test.h"
+#include "weights/order.h"
 
 #include <stdlib.h>
 
@@ -24,8 +25,12 @@ struct router_source vkmoe_moe_router(const struct vkmoe_moe_params *p)
 static bool needs_gate_apart(const struct vkmoe_moe_params *p)
 {
     const bool shared = shared_beside_routed(p) > 0 && p->shared.gate.data != NULL;
-    return (p->gate && p->gate[0].dtype != p->up[0].dtype)
-        || (shared && p->shared.gate.dtype != p->shared.up.dtype);
+    bool apart = (p->gate && p->gate[0].dtype != p->up[0].dtype)
+        || (shared && p->shared.gate.dtype != p->shared.up.dtype)
+        || (shared && !vkmoe_orders_equal(&p->shared.gate, &p->shared.up));
+    for (uint32_t e = 0; p->gate && !apart && e < p->experts; e++)
+        apart = !vkmoe_orders_equal(&p->gate[e], &p->up[e]);
+    return apart;
 }
 
 // A half of what makes h of x.
@@ -117,10 +122,12 @@ static enum vkmoe_status fill(
     const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
                                 down = vkmoe_moe_down(p);
     TRY_RETURN(vkmoe_router_create(loading, &router, &moe->router));
+    loading->reorders = true;
     if (gate.count > 0)
         TRY_RETURN(vkmoe_experts_create(loading, &gate, &moe->gate));
     TRY_RETURN(vkmoe_experts_create(loading, &up, &moe->up));
     TRY_RETURN(vkmoe_experts_create(loading, &down, &moe->down));
+    loading->reorders = false;
     TRY_RETURN(vkmoe_latent_experts_create(loading, p, &moe->latent));
     if (has_latent(p)) // which has output_bias
         return VKMOE_OK;

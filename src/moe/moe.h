@@ -1,5 +1,6 @@
 // moe.h - a MoE layer: a router, experts up, experts down. Gate and up are one set, or, where their
-// dtypes differ, two, and act() is a dispatch more. How it is run: plan.h, record.h.
+// dtypes or the orders of their columns differ, two, and act() is a dispatch more. How it is run:
+// plan.h, record.h.
 #ifndef VKMOE_MOE_OBJECT_H
 #define VKMOE_MOE_OBJECT_H
 
@@ -18,7 +19,7 @@ struct vkmoe_moe {
     vkmoe_device *device;
     struct vkmoe_moe_params params; // without views, defaults filled in
     struct router router;
-    struct experts gate; // apart: of another dtype than up; else zeroed, and up has it
+    struct experts gate; // apart: of another dtype or order than up; else zeroed, and up has it
     struct experts up, down;
     bool one_class;               // see struct sorted_products
     vkmoe_buffer *output_bias;    // f32 [hidden], or NULL
@@ -46,6 +47,18 @@ static inline uint32_t shared_beside_routed(const struct vkmoe_moe_params *param
 static inline bool gate_is_apart(const struct vkmoe_moe *moe)
 {
     return moe->gate.count > 0;
+}
+
+// Whether what the routed experts multiply has to be brought into an order, in one of the products
+// at least; and the shared one.
+static inline bool has_order(const struct vkmoe_moe *moe)
+{
+    return moe->gate.order || moe->up.order || moe->down.order;
+}
+
+static inline bool shared_has_order(const struct vkmoe_moe *moe)
+{
+    return moe->gate.shared.order || moe->up.shared.order || moe->down.shared.order;
 }
 
 // What these are made from, as the caller has it; no experts: gate is not apart.

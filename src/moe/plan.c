@@ -29,9 +29,22 @@ static void lay_out_gate(
     s->shared_gate = vkmoe_scratch_take(&s->size, moe->gate.shared.rows > 0 ? shared_h_size : 0);
 }
 
+// Room for what is brought into the order of a product's columns, which is done with when the next
+// one's is made.
+static void lay_out_ordered(const vkmoe_moe *moe, uint32_t tokens, struct moe_plan *s)
+{
+    const struct vkmoe_moe_params *p = &moe->params;
+    const uint64_t pairs = (uint64_t)tokens * p->experts_per_token;
+    const uint32_t widest = MAX(experts_width(p), padded_columns(p->inner));
+    const uint32_t shared = MAX(p->hidden, padded_columns(p->shared.inner));
+    s->ordered = vkmoe_scratch_take(&s->size, has_order(moe) ? pairs * widest * 4 : 0);
+    s->shared_ordered =
+        vkmoe_scratch_take(&s->size, shared_has_order(moe) ? (uint64_t)tokens * shared * 4 : 0);
+}
+
 static bool passes_half(const vkmoe_moe *moe, const struct sorted_pairs *sorted)
 {
-    return !moe->is_parted && !gate_is_apart(moe)
+    return !moe->is_parted && !gate_is_apart(moe) && !has_order(moe)
         && vkmoe_experts_pass_half(&moe->up, &moe->down, sorted);
 }
 
@@ -54,13 +67,17 @@ static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bo
         s.h = vkmoe_scratch_take(&s.size, h_size);
         s.shared_h = vkmoe_scratch_take(&s.size, shared_h_size);
         lay_out_gate(moe, h_size, shared_h_size, &s);
+        lay_out_ordered(moe, tokens, &s);
         return s;
     }
     const struct sorted_products products = vkmoe_moe_products(moe);
     s.sorted = vkmoe_pairs_plan(&s.size, &products, tokens, p->experts_per_token);
+    // What goes by orders asks for ids to the end.
+    s.ids = vkmoe_scratch_take(&s.size, has_order(moe) ? pairs * 4 : 0);
     uint64_t early = s.size, late = s.size;
     s.logits = vkmoe_scratch_take(&early, logits_size);
-    s.ids = vkmoe_scratch_take(&early, pairs * 4);
+    if (!has_order(moe))
+        s.ids = vkmoe_scratch_take(&early, pairs * 4);
     s.half = passes_half(moe, &s.sorted);
     // Room for f32, so that no fewer tokens, of which h may not be f16, need more.
     s.h = vkmoe_scratch_take(&late, h_size);
@@ -69,6 +86,7 @@ static struct moe_plan lay_out_experts(const vkmoe_moe *moe, uint32_t tokens, bo
         vkmoe_scratch_take(&late, MAX(pairs * experts_width(p) * 4, shared_h_size));
     s.size = late;
     lay_out_gate(moe, h_size, shared_h_size, &s);
+    lay_out_ordered(moe, tokens, &s);
     s.size = MAX(early, s.size);
     return s;
 }
@@ -92,9 +110,11 @@ static uint64_t scratch_bound(const vkmoe_moe *moe, uint32_t tokens)
         has_latent(p) ? (2ull * p->latent.size + p->hidden + 2ull * p->shared.inner) * 4 : 0;
     const uint64_t logits = (uint64_t)vkmoe_router_logits(&moe->router) * 4;
     const uint64_t gate = ((uint64_t)p->experts_per_token * p->inner + shared) * 4;
+    const uint64_t ordered = (has_order(moe) ? p->experts_per_token * (per_pair + 4) : 0)
+        + (shared_has_order(moe) ? ((uint64_t)p->hidden + shared) * 4 : 0);
     return tokens
         * (p->experts_per_token * per_pair + logits + excess + latent
-            + (gate_is_apart(moe) ? gate : 0))
+            + (gate_is_apart(moe) ? gate : 0) + ordered)
         + SCRATCH_SLACK;
 }
 

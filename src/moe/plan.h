@@ -15,6 +15,8 @@ struct moe_plan {
     uint64_t logits, ids, weights, shared_weights;
     uint64_t gate, shared_gate; // where gate is apart: its products, which h and shared_h join
     uint64_t h, shared_h, outputs;
+    // What experts, and the shared one, multiply, if it is first brought into an order (order.h).
+    uint64_t ordered, shared_ordered;
     struct sorted_pairs sorted; // unless few
     struct latent_experts_plan latent;
     uint64_t size;

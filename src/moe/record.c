@@ -2,6 +2,7 @@
 #include "moe/record.h"
 
 #include "base/try.h"
+#include "weights/order.h"
 
 enum vkmoe_status vkmoe_moe_record_route(const struct moe_pass *pass)
 {
@@ -16,12 +17,55 @@ enum vkmoe_status vkmoe_moe_record_route(const struct moe_pass *pass)
         });
 }
 
+// Brings x into the orders of the experts' columns, for each pair by itself, and into that of the
+// shared expert; the operands are about what comes out.
+static enum vkmoe_status order_inputs(
+    const struct moe_pass *pass, const struct experts *experts, struct up_operands *o)
+{
+    const struct pairs pairs = o->pairs;
+    const uint64_t x = o->x, ordered = scratch_address(pass, pass->plan.ordered);
+    if (experts->shared.rows > 0) {
+        o->shared_x = experts->shared.order ? scratch_address(pass, pass->plan.shared_ordered) : x;
+        o->shared_tokens = pairs.tokens;
+    }
+    if (experts->shared.order)
+        TRY_RETURN(vkmoe_reorder_record(pass->stream,
+            &(struct reorder_operands){
+                .orders = experts->shared.order,
+                .x = x,
+                .result = o->shared_x,
+                .count = pairs.tokens,
+                .columns = experts->shared.columns,
+                .stride = experts->shared.columns,
+            }));
+    o->beside = false; // where the one before finds its operands, these have been written
+    if (!experts->order)
+        return VKMOE_OK;
+    o->x = ordered;
+    o->pairs.tokens = pairs.tokens * pairs.k;
+    o->pairs.k = 1;
+    return vkmoe_reorder_record(pass->stream,
+        &(struct reorder_operands){
+            .orders = experts->order,
+            .x = x,
+            .result = ordered,
+            .count = pairs.tokens * pairs.k,
+            .sharing = pairs.k,
+            .columns = experts->columns,
+            .stride = experts->columns,
+            .ids = pairs.ids,
+            .experts = experts->count,
+        });
+}
+
 static enum vkmoe_status record_product(const struct moe_pass *pass, const struct experts *experts,
     const struct up_operands *operands, const struct sorted_pairs *sorted)
 {
-    return pass->plan.few
-        ? vkmoe_experts_decode_up(pass->stream, experts, operands)
-        : vkmoe_experts_gemm_up(pass->stream, experts, operands, sorted, pass->scratch);
+    struct up_operands o = *operands;
+    if (experts->order || experts->shared.order)
+        TRY_RETURN(order_inputs(pass, experts, &o));
+    return pass->plan.few ? vkmoe_experts_decode_up(pass->stream, experts, &o)
+                          : vkmoe_experts_gemm_up(pass->stream, experts, &o, sorted, pass->scratch);
 }
 
 // Gate and up, each by itself, and what is made of them.
@@ -61,7 +105,7 @@ static enum vkmoe_status record_apart(const struct moe_pass *pass, const struct 
 static bool shared_h_is_half(const struct moe_pass *pass)
 {
     const vkmoe_moe *moe = pass->moe;
-    return !pass->plan.few && !moe->is_parted && !gate_is_apart(moe)
+    return !pass->plan.few && !moe->is_parted && !gate_is_apart(moe) && !shared_has_order(moe)
         && shared_beside_routed(&moe->params) > 0
         && vkmoe_experts_pass_half_shared(
             &moe->up, &moe->down, &pass->plan.sorted, pass->pairs.tokens);
@@ -111,14 +155,50 @@ static uint64_t result_address(const struct moe_pass *pass)
     return has_latent(&pass->moe->params) ? scratch_address(pass, pass->plan.latent.sum) : pass->y;
 }
 
-static enum vkmoe_status record_few_down(const struct moe_pass *pass)
+// Brings h into the orders of down's columns, and the shared expert's h: *h and *shared_h are where
+// they are then.
+static enum vkmoe_status order_h(const struct moe_pass *pass, uint64_t *h, uint64_t *shared_h)
+{
+    const struct experts *down = &pass->moe->down;
+    const struct moe_plan *plan = &pass->plan;
+    const uint32_t tokens = pass->pairs.tokens;
+    struct reorder_operands o = {
+        .orders = down->shared.order,
+        .x = *shared_h,
+        .result = scratch_address(pass, plan->shared_ordered),
+        .count = tokens,
+        .columns = down->shared.columns,
+        .stride = padded_columns(down->shared.columns),
+    };
+    if (down->shared.order) {
+        *shared_h = o.result;
+        TRY_RETURN(vkmoe_reorder_record(pass->stream, &o));
+    }
+    if (!down->order)
+        return VKMOE_OK;
+    o = (struct reorder_operands){
+        .orders = down->order,
+        .x = *h,
+        .result = scratch_address(pass, plan->ordered),
+        .count = tokens * pass->pairs.k,
+        .columns = down->columns,
+        .stride = padded_columns(down->columns),
+        .ids = pass->pairs.ids,
+        .sorted = plan->few ? 0 : scratch_address(pass, plan->sorted.rows),
+        .experts = down->count,
+    };
+    *h = o.result;
+    return vkmoe_reorder_record(pass->stream, &o);
+}
+
+static enum vkmoe_status record_few_down(const struct moe_pass *pass, uint64_t h, uint64_t shared_h)
 {
     const vkmoe_moe *moe = pass->moe;
     return vkmoe_experts_decode_down(pass->stream, &moe->down,
         &(struct decode_down_operands){
             .pairs = pass->pairs,
-            .h = scratch_address(pass, pass->plan.h),
-            .shared_h = scratch_address(pass, pass->plan.shared_h),
+            .h = h,
+            .shared_h = shared_h,
             .shared_weights = scratch_address(pass, pass->plan.shared_weights),
             .y = result_address(pass),
             .output_bias = moe->output_bias,
@@ -133,20 +213,22 @@ enum vkmoe_status vkmoe_moe_record_down(const struct moe_pass *pass)
     const vkmoe_moe *moe = pass->moe;
     const struct moe_plan *plan = &pass->plan;
     const uint64_t outputs = scratch_address(pass, plan->outputs);
+    uint64_t h = scratch_address(pass, plan->h), shared_h = scratch_address(pass, plan->shared_h);
+    TRY_RETURN(order_h(pass, &h, &shared_h));
     if (plan->few)
-        return record_few_down(pass);
+        return record_few_down(pass, h, shared_h);
     // The shared expert's outputs wait in y until they are combined with the others'.
     if (shared_beside_routed(&moe->params) > 0)
         TRY_RETURN(vkmoe_experts_direct(pass->stream, &moe->down,
             &(struct direct_operands){
-                .x = scratch_address(pass, plan->shared_h),
+                .x = shared_h,
                 .y = pass->y,
                 .tokens = pass->pairs.tokens,
                 .shared = true,
                 .half = shared_h_is_half(pass),
             }));
     TRY_RETURN(vkmoe_experts_gemm_down(pass->stream, &moe->down, &pass->pairs, &plan->sorted,
-        pass->scratch, scratch_address(pass, plan->h), outputs, plan->half));
+        pass->scratch, h, outputs, plan->half));
     return vkmoe_pairs_combine(pass->stream, moe->device, &moe->down.shapes,
         &(struct combine_operands){
             .outputs = outputs,

@@ -7,6 +7,7 @@
 #include "device/fit.h"
 #include "device/operands.h"
 #include "weights/code_books.h"
+#include "weights/order.h"
 #include "weights/view.h"
 
 #include <stdio.h>
@@ -96,6 +97,19 @@ static enum vkmoe_status create_matrices(
         &out->shared.matrix);
 }
 
+// Whose shared expert is multiplied by itself if any x is brought into an order. Gate and up have
+// theirs in common, or would be apart.
+static enum vkmoe_status create_orders(
+    struct loading *loading, const struct experts_source *s, struct experts *out)
+{
+    TRY_RETURN(vkmoe_orders_create(loading, s->weights, s->count, s->columns, &out->order));
+    if (s->shared.rows > 0)
+        TRY_RETURN(vkmoe_orders_create(
+            loading, &s->shared.weights, 1, s->shared.columns, &out->shared.order));
+    out->shared.alone = out->shared.alone || out->order || out->shared.order;
+    return VKMOE_OK;
+}
+
 // Element `row` of a bias goes where the packed matrix has that row; gated, strips of two
 // biases take turns. The second of these is absent otherwise.
 static void place_bias(const float *first, const float *second, uint32_t rows, float *packed)
@@ -172,6 +186,7 @@ enum vkmoe_status vkmoe_experts_create(
     out->gated = source->gate != NULL;
     out->fast = loading->fast;
     TRY_RETURN(create_matrices(loading, source, out));
+    TRY_RETURN(create_orders(loading, source, out));
     TRY_RETURN(create_bias(source, out));
     return vkmoe_experts_finish(out);
 }
@@ -184,6 +199,8 @@ void vkmoe_experts_destroy(struct experts *e)
     vkmoe_matrix_destroy(&e->shared.matrix);
     vkmoe_buffer_destroy(&e->table);
     vkmoe_buffer_destroy(&e->bias);
+    vkmoe_buffer_destroy(&e->order);
+    vkmoe_buffer_destroy(&e->shared.order);
     *e = (struct experts){ 0 };
 }
 
@@ -196,7 +213,8 @@ void vkmoe_experts_destroy_all(struct experts *const *experts)
 uint64_t vkmoe_experts_size(const struct experts *e)
 {
     uint64_t size = vkmoe_buffer_taken(e->shared.matrix.buffer) + vkmoe_buffer_taken(e->table)
-        + vkmoe_buffer_taken(e->bias);
+        + vkmoe_buffer_taken(e->bias) + vkmoe_buffer_taken(e->order)
+        + vkmoe_buffer_taken(e->shared.order);
     for (uint32_t i = 0; i < e->count; i++)
         size += vkmoe_buffer_taken(e->matrices[i].buffer);
     return size;

@@ -25,8 +25,11 @@ struct experts {
         enum vkmoe_dtype dtype; // another one: it is multiplied by itself
         uint32_t rows, columns; // 0: there is none
         bool gated;
-        bool alone; // it is multiplied by itself, whatever its dtype
+        bool alone;          // it is multiplied by itself, whatever its dtype
+        vkmoe_buffer *order; // u32 [columns] of its matrix; NULL: they are as x has them
     } shared;
+    vkmoe_buffer *order; // u32 [count][columns], which x has to be brought into (order.h) before
+                         // any of the products below; NULL: they are as x has them
     vkmoe_buffer *table; // addresses of the matrices, [count + 1]: the last is the shared one's;
                          // before them the code books, where a format has one
     size_t books_size;   // bytes of these, also for who looks at it as if in another format
@@ -142,7 +145,11 @@ struct activation {
 // What the products of an up projection have in common: h = activate(weights x).
 struct up_operands {
     struct pairs pairs;
-    uint64_t x;        // [tokens][columns]
+    uint64_t x; // [tokens][columns]
+    // Where x has a row for each pair, and pairs are of tokens of one expert: what the shared
+    // expert multiplies, which is by itself then. 0: x.
+    uint64_t shared_x; // [shared_tokens][columns]
+    uint32_t shared_tokens;
     uint64_t h;        // [tokens * k][rows, padded]: of pairs, or of sorted rows
     uint64_t shared_h; // [tokens][rows of the shared expert, padded]
     struct activation activation;

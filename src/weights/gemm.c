@@ -177,12 +177,12 @@ static enum vkmoe_status gemm_shared_up(
     vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
 {
     const struct experts shared = in_shared_format(e);
-    const struct variant *form = vkmoe_experts_form(&shared, o->pairs.tokens);
+    const struct variant *form = vkmoe_experts_form(&shared, shared_tokens(o));
     struct experts_gemm_push push = gemm_push(&shared, form);
-    push.source = o->x;
+    push.source = shared_x(o);
     push.result = o->shared_h;
     push.experts = e->count;
-    push.tokens = o->pairs.tokens;
+    push.tokens = shared_tokens(o);
     push.units = e->shared.matrix.units;
     push.source_columns = push.source_stride = e->columns;
     push.result_columns = push.result_stride = padded_columns(e->shared.rows);

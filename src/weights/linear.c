@@ -3,6 +3,7 @@
 
 #include "base/common.h"
 #include "base/try.h"
+#include "weights/order.h"
 
 #include <stdlib.h>
 
@@ -39,12 +40,16 @@ enum vkmoe_status vkmoe_linear_create(struct loading *loading,
         if (views[i]->dtype != dtype)
             return vkmoe_refuse(&loading->caller, VKMOE_ERROR_UNSUPPORTED,
                 "matrices that are multiplied together differ in dtype");
+        if (!vkmoe_orders_equal(views[i], views[0]))
+            return vkmoe_refuse(&loading->caller, VKMOE_ERROR_UNSUPPORTED,
+                "matrices that are multiplied together differ in the order of their columns");
     }
     enum vkmoe_status status;
     TRY(vkmoe_experts_prepare(loading->device, dtype, 1, total, columns, out));
     out->fast = loading->fast;
     TRY(vkmoe_matrix_create_stacked(
         loading, views, rows, count, columns, dtype, &out->matrices[0]));
+    TRY(vkmoe_orders_create(loading, views[0], 1, columns, &out->order));
     if (biased)
         TRY(create_bias(out, biases, rows, count));
     TRY(vkmoe_experts_finish(out));

@@ -141,6 +141,8 @@ static bool squares_whole_vectors(const struct experts *e)
 bool vkmoe_experts_fold_norm(const struct experts *e)
 {
     const struct experts shared = in_shared_format(e);
+    if (e->order || e->shared.order) // the norm's result is wanted, to be brought into it
+        return false;
     return !e->device->is_cpu || (squares_whole_vectors(e) && squares_whole_vectors(&shared));
 }
 
@@ -210,14 +212,21 @@ enum vkmoe_status vkmoe_experts_decode_up(
     if (!is_apart(e))
         return VKMOE_OK;
     const struct experts shared = in_shared_format(e);
+    const uint32_t shared_tile = decode_tile_tokens(shared_tokens(o));
     d.spec[DECODE_LIMIT] = float_bits(o->shared_limit);
+    d.spec[DECODE_TOKENS] = shared_tile;
+    if (o->shared_x)
+        d.spec[DECODE_PACKED] = is_packed(o->shared_x, e->columns, 8);
+    push.x = shared_x(o);
+    push.tokens = shared_tokens(o);
     push.row_tiles = 0;
     push.units = e->shared.matrix.units; // rows are padded as their format has it
     push.shared_row_tiles =
         div_up(e->shared.matrix.blocks, decode_blocks(&shared, KERNEL_decode_up));
     set_format(&d,
-        decode_dispatch(&shared, KERNEL_decode_up, push.units, 1, decode_together(&shared, tile)));
-    d.groups = div_up(push.tokens, tile) * push.shared_row_tiles;
+        decode_dispatch(
+            &shared, KERNEL_decode_up, push.units, 1, decode_together(&shared, shared_tile)));
+    d.groups = div_up(push.tokens, shared_tile) * push.shared_row_tiles;
     d.beside = true;
     return stream_run(stream, &d);
 }

@@ -28,6 +28,17 @@ static inline struct experts in_shared_format(const struct experts *e)
     return shared;
 }
 
+// What a shared expert that is apart multiplies.
+static inline uint64_t shared_x(const struct up_operands *o)
+{
+    return o->shared_x ? o->shared_x : o->x;
+}
+
+static inline uint32_t shared_tokens(const struct up_operands *o)
+{
+    return o->shared_x ? o->shared_tokens : o->pairs.tokens;
+}
+
 #define EXPERTS_OPERANDS(e) \
     .table = vkmoe_experts_table(e), .bias = address_or_dummy((e)->device, (e)->bias)
 
