@@ -9,6 +9,7 @@
 #include "device/fit.h"
 #include "moe/self_test.h"
 #include "weights/format.h"
+#include "weights/order.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -59,8 +60,21 @@ static bool can_stack(const vkmoe_attention *a, const struct vkmoe_attention_par
     const uint32_t rows = (p->heads + p->kv_heads) * p->head_size + p->kv_heads * value_size(p);
     return !a->routed && p->value.experts.experts == 0 && p->output.experts.experts == 0
         && p->key.matrix.dtype == dtype && p->value.matrix.dtype == dtype
+        && vkmoe_orders_equal(&p->key.matrix, &p->query.matrices[0])
+        && vkmoe_orders_equal(&p->value.matrix, &p->query.matrices[0])
         && vkmoe_matrix_size(div_up(rows, BLOCK_ROWS), p->hidden, dtype)
         <= MIN(UINT32_MAX, a->device->gpu.max_buffer_size);
+}
+
+enum vkmoe_status vkmoe_attention_linear(const vkmoe_attention *a,
+    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[],
+    const uint32_t rows[], uint32_t count, uint32_t columns, struct experts *out)
+{
+    a->loading->reorders = true;
+    const enum vkmoe_status status =
+        vkmoe_linear_create(a->loading, views, biases, rows, count, columns, out);
+    a->loading->reorders = false;
+    return status;
 }
 
 // The matrices that make queries, keys and values, unless a mix makes these.
@@ -71,27 +85,29 @@ static enum vkmoe_status create_inputs(vkmoe_attention *a, const struct vkmoe_at
     const struct vkmoe_view *views[] = { &p->query.matrices[0], &p->key.matrix, &p->value.matrix };
     const struct vkmoe_view *biases[] = { &p->query.bias, &p->key.bias, &p->value.bias };
     const bool mixed = p->value.experts.experts > 0;
-    const bool apart = !mixed && p->value.matrix.dtype != p->key.matrix.dtype;
+    const bool apart = !mixed
+        && (p->value.matrix.dtype != p->key.matrix.dtype
+            || !vkmoe_orders_equal(&p->value.matrix, &p->key.matrix));
     const uint32_t kv_count = mixed || apart ? 1 : 2;
     a->query_stride = width;
     a->kv_stride = kv_width + (kv_count > 1 ? rows[2] : 0);
     a->stacked = can_stack(a, p);
     if (a->stacked) {
         vkmoe_fit_name(a->device, "queries, keys and values");
-        TRY_RETURN(vkmoe_linear_create(a->loading, views, biases, rows, 3, p->hidden, &a->query));
+        TRY_RETURN(vkmoe_attention_linear(a, views, biases, rows, 3, p->hidden, &a->query));
         a->query_stride = a->kv_stride = a->query.rows;
         return VKMOE_OK;
     }
     vkmoe_fit_name(a->device, "keys and values");
-    TRY_RETURN(vkmoe_linear_create(
-        a->loading, views + 1, biases + 1, rows + 1, kv_count, p->hidden, &a->kv));
+    TRY_RETURN(
+        vkmoe_attention_linear(a, views + 1, biases + 1, rows + 1, kv_count, p->hidden, &a->kv));
     if (apart)
-        TRY_RETURN(vkmoe_linear_create(
-            a->loading, views + 2, biases + 2, rows + 2, 1, p->hidden, &a->value));
+        TRY_RETURN(
+            vkmoe_attention_linear(a, views + 2, biases + 2, rows + 2, 1, p->hidden, &a->value));
     if (a->routed)
         return VKMOE_OK;
     vkmoe_fit_name(a->device, "queries");
-    return vkmoe_linear_create(a->loading, views, biases, rows, 1, p->hidden, &a->query);
+    return vkmoe_attention_linear(a, views, biases, rows, 1, p->hidden, &a->query);
 }
 
 static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_attention_params *p)
@@ -113,7 +129,7 @@ static enum vkmoe_status create_matrices(vkmoe_attention *a, const struct vkmoe_
             p->hidden, p->head_size, &p->output.bias, &a->output_mix);
     const struct vkmoe_view *output[] = { &p->output.matrices[0] },
                             *output_bias[] = { &p->output.bias };
-    return vkmoe_linear_create(a->loading, output, output_bias, &p->hidden, 1, columns, &a->output);
+    return vkmoe_attention_linear(a, output, output_bias, &p->hidden, 1, columns, &a->output);
 }
 
 static void set_defaults(struct vkmoe_attention_params *p)

@@ -23,7 +23,7 @@ struct vkmoe_attention {
     vkmoe_moe *experts;
     struct experts query, output;
     struct experts kv;    // keys of all kv heads, then values unless these are a mix or apart
-    struct experts value; // apart: values of another dtype than keys; else zeroed
+    struct experts value; // apart: values of another dtype or order than keys; else zeroed
     bool stacked;         // `query` goes on with what `kv` would be, and a row of queries likewise
     struct mix value_mix, output_mix; // where heads have experts of their own
     struct latent latent;             // where the cache has what keys and values are made of
@@ -34,6 +34,12 @@ struct vkmoe_attention {
     struct constants constants;
     bool has_sinks, has_query_norm, has_key_norm;
 };
+
+// vkmoe_linear_create() of a matrix whose columns may be in another order, which
+// vkmoe_attention_record_linear() brings x into.
+enum vkmoe_status vkmoe_attention_linear(const vkmoe_attention *attention,
+    const struct vkmoe_view *const views[], const struct vkmoe_view *const biases[],
+    const uint32_t rows[], uint32_t count, uint32_t columns, struct experts *out);
 
 // Whether values are made by themselves, into an array of their own.
 static inline bool values_are_apart(const vkmoe_attention *a)

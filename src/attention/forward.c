@@ -18,6 +18,7 @@
 #include "base/try.h"
 #include "device/span.h"
 #include "moe/record.h"
+#include "weights/order.h"
 
 #include "shaders/choose_blocks.h"
 
@@ -54,11 +55,40 @@ static const struct folded_norm *norm_of(const struct attention_pass *pass)
     return pass->folded ? &pass->folding.norm : NULL;
 }
 
+enum vkmoe_status vkmoe_attention_order(const struct attention_pass *pass,
+    const struct experts *linear, struct direct_operands *operands)
+{
+    const uint64_t ordered = scratch_at(pass, pass->plan->ordered);
+    if (!linear->order)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_reorder_record(pass->stream,
+        &(struct reorder_operands){
+            .orders = linear->order,
+            .x = operands->x,
+            .result = ordered,
+            .count = pass->pairs.tokens,
+            .columns = linear->columns,
+            .x_stride = operands->x_stride,
+            .stride = linear->columns,
+        }));
+    operands->x = ordered;
+    operands->x_stride = 0;
+    operands->beside = false;
+    return VKMOE_OK;
+}
+
+enum vkmoe_status vkmoe_attention_record_linear(const struct attention_pass *pass,
+    const struct experts *linear, struct direct_operands operands)
+{
+    TRY_RETURN(vkmoe_attention_order(pass, linear, &operands));
+    return vkmoe_linear_record_part(pass->stream, linear, &operands);
+}
+
 enum vkmoe_status vkmoe_attention_project(
     const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside)
 {
-    return vkmoe_linear_record_part(pass->stream, linear,
-        &(struct direct_operands){
+    return vkmoe_attention_record_linear(pass, linear,
+        (struct direct_operands){
             .x = pass->x,
             .y = y,
             .tokens = pass->pairs.tokens,
@@ -82,8 +112,8 @@ static enum vkmoe_status project_stacked(const struct attention_pass *pass)
     const uint32_t width = a->params.heads * a->params.head_size;
     if (pass->finished)
         return project_heads(pass, &a->query, scratch_at(pass, pass->plan->query), 0, false);
-    return vkmoe_linear_record_part(pass->stream, &a->query,
-        &(struct direct_operands){
+    return vkmoe_attention_record_linear(pass, &a->query,
+        (struct direct_operands){
             .x = pass->x,
             .y = scratch_at(pass, pass->plan->query),
             .tokens = pass->pairs.tokens,
@@ -131,8 +161,8 @@ static enum vkmoe_status project_outputs(const struct attention_pass *pass)
     if (is_latent(a))
         TRY_RETURN(vkmoe_latent_record_values(pass));
     if (!a->routed)
-        return vkmoe_linear_record_part(pass->stream, &a->output,
-            &(struct direct_operands){
+        return vkmoe_attention_record_linear(pass, &a->output,
+            (struct direct_operands){
                 .x = is_latent(a) ? scratch_at(pass, pass->plan->latent.heads) : attended,
                 .y = pass->y,
                 .tokens = pass->pairs.tokens,

@@ -29,7 +29,7 @@ enum vkmoe_status vkmoe_gate_create(vkmoe_attention *a, const struct vkmoe_atten
     if (!p->gate.matrix.data)
         return VKMOE_OK;
     vkmoe_fit_name(a->device, "gate of heads");
-    return vkmoe_linear_create(a->loading, views, NULL, &rows, 1, p->hidden, &a->gate);
+    return vkmoe_attention_linear(a, views, NULL, &rows, 1, p->hidden, &a->gate);
 }
 
 uint64_t vkmoe_gate_load_size(const struct vkmoe_attention_params *p)

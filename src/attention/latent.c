@@ -158,13 +158,13 @@ static enum vkmoe_status create_query(vkmoe_attention *a, const struct vkmoe_att
     const uint32_t rows = p->heads * latent_query_size(p);
     vkmoe_fit_name(a->device, "queries");
     if (l->query_rank > 0) {
-        TRY_RETURN(vkmoe_linear_create(
-            a->loading, down, NULL, &l->query_rank, 1, p->hidden, &a->latent.query_down));
+        TRY_RETURN(vkmoe_attention_linear(
+            a, down, NULL, &l->query_rank, 1, p->hidden, &a->latent.query_down));
         TRY_RETURN(vkmoe_vector_upload(
             a->device, &l->query_norm, l->query_rank, 1, &a->latent.query_norm));
     }
-    return vkmoe_linear_create(a->loading, query, NULL, &rows, 1,
-        l->query_rank > 0 ? l->query_rank : p->hidden, &a->query);
+    return vkmoe_attention_linear(
+        a, query, NULL, &rows, 1, l->query_rank > 0 ? l->query_rank : p->hidden, &a->query);
 }
 
 enum vkmoe_status vkmoe_latent_create(vkmoe_attention *a, const struct vkmoe_attention_params *p)
@@ -175,7 +175,7 @@ enum vkmoe_status vkmoe_latent_create(vkmoe_attention *a, const struct vkmoe_att
     a->kv_stride = p->head_size;
     TRY_RETURN(create_query(a, p));
     vkmoe_fit_name(a->device, "latent keys and values");
-    TRY_RETURN(vkmoe_linear_create(a->loading, key, NULL, &p->head_size, 1, p->hidden, &a->kv));
+    TRY_RETURN(vkmoe_attention_linear(a, key, NULL, &p->head_size, 1, p->hidden, &a->kv));
     TRY_RETURN(create_keys(a, p));
     return create_heads(a->loading, "latent.values", l->values, p->heads, l->value_size, l->rank,
         &a->latent.values);
@@ -333,7 +333,8 @@ enum vkmoe_status vkmoe_latent_record_inputs(const struct attention_pass *pass)
         return VKMOE_OK;
     if (down) {
         TRY_RETURN(record_query_norm(pass, &query));
-        TRY_RETURN(vkmoe_linear_record(pass->stream, &a->query, query, heads, pass->pairs.tokens));
+        TRY_RETURN(vkmoe_attention_record_linear(pass, &a->query,
+            (struct direct_operands){ .x = query, .y = heads, .tokens = pass->pairs.tokens }));
     }
     return record_keys(pass, heads);
 }

@@ -125,8 +125,8 @@ enum vkmoe_status vkmoe_nsa_create(vkmoe_attention *a, const struct vkmoe_attent
     branch.patterns = &window;
     a->nsa.window = vkmoe_patterns_describe(&branch);
     vkmoe_fit_name(a->device, "gate of branches");
-    TRY_RETURN(vkmoe_linear_create(a->loading, (const struct vkmoe_view *[]){ &p->nsa.gate }, NULL,
-        &rows, 1, p->hidden, &a->nsa.gate));
+    TRY_RETURN(vkmoe_attention_linear(
+        a, (const struct vkmoe_view *[]){ &p->nsa.gate }, NULL, &rows, 1, p->hidden, &a->nsa.gate));
     // The copy of the queries has nothing else in its rows.
     return vkmoe_constants_create(a->device, &branch, &a->nsa.window, p->heads * p->head_size,
         a->kv_stride, &a->nsa.window_constants);

@@ -207,6 +207,18 @@ static bool can_finish(const vkmoe_attention *a, uint32_t tokens)
         && (a->value.rows == 0 || vkmoe_experts_finish_heads(&a->value));
 }
 
+// Of what is brought into the order of a projection's columns, for one token; 0: nothing is.
+static uint32_t widest_ordered(const vkmoe_attention *a)
+{
+    const struct experts *const products[] = { &a->query, &a->kv, &a->value, &a->gate, &a->nsa.gate,
+        &a->latent.query_down, &a->output };
+    uint32_t widest = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(products); i++)
+        if (products[i]->order)
+            widest = MAX(widest, products[i]->columns);
+    return widest;
+}
+
 struct attention_plan vkmoe_attention_plan(
     const vkmoe_attention *a, uint32_t tokens, uint32_t sequences, uint32_t longest)
 {
@@ -223,6 +235,7 @@ struct attention_plan vkmoe_attention_plan(
     const uint64_t rows = (uint64_t)plan.tokens * plan.rows_a_token;
     plan.choices = vkmoe_scratch_take(&plan.size, rows * p->heads * a->patterns.top * 4);
     plan.gates = vkmoe_scratch_take(&plan.size, (uint64_t)plan.tokens * a->gate.rows * 4);
+    plan.ordered = vkmoe_scratch_take(&plan.size, (uint64_t)plan.tokens * widest_ordered(a) * 4);
     if (is_nsa(a))
         vkmoe_nsa_plan(a, &plan);
     const uint32_t last_rows = ((tokens - 1) % plan.tokens + 1) * plan.rows_a_token;

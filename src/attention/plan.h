@@ -34,7 +34,8 @@ struct attention_plan {
     // Where things lie in scratch: byte offsets.
     uint64_t query, key, value; // of this pass's tokens
     uint64_t partials, rotations, choices;
-    uint64_t gates; // f32 [tokens][rows of the gate], logits
+    uint64_t gates;   // f32 [tokens][rows of the gate], logits
+    uint64_t ordered; // what a projection multiplies, if it is brought into an order (order.h)
     uint64_t size;
 };
 

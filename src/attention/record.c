@@ -111,16 +111,16 @@ enum vkmoe_status vkmoe_attention_record_heads(const struct attention_pass *pass
         .rotations = rotations_address(pass),
         .first_head = first_head,
     };
+    struct direct_operands operands = {
+        .x = pass->x,
+        .y = y,
+        .tokens = pass->pairs.tokens,
+        .beside = beside,
+        .norm = pass->folded ? &pass->folding.norm : NULL,
+    };
     set_store(pass, spec);
-    return vkmoe_experts_decode_heads(pass->stream, linear,
-        &(struct direct_operands){
-            .x = pass->x,
-            .y = y,
-            .tokens = pass->pairs.tokens,
-            .beside = beside,
-            .norm = pass->folded ? &pass->folding.norm : NULL,
-        },
-        &push, spec);
+    TRY_RETURN(vkmoe_attention_order(pass, linear, &operands));
+    return vkmoe_experts_decode_heads(pass->stream, linear, &operands, &push, spec);
 }
 
 enum vkmoe_status vkmoe_attention_record_store_kv(const struct attention_pass *pass)

@@ -66,6 +66,14 @@ static inline uint64_t or_dummy(const struct attention_pass *pass, uint64_t addr
 enum vkmoe_status vkmoe_attention_project(
     const struct attention_pass *pass, const struct experts *linear, uint64_t y, bool beside);
 
+// One of the matrices of vkmoe_attention_linear(), after x was brought into the order of its
+// columns.
+enum vkmoe_status vkmoe_attention_record_linear(const struct attention_pass *pass,
+    const struct experts *linear, struct direct_operands operands);
+// The latter alone: the operands are about what comes out.
+enum vkmoe_status vkmoe_attention_order(const struct attention_pass *pass,
+    const struct experts *linear, struct direct_operands *operands);
+
 // As the experts' projections know it, in forward.c.
 struct moe_pass vkmoe_attention_experts(const struct attention_pass *pass);
 
