@@ -212,7 +212,9 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 //
 // and tokens * (shared.inner - k * hidden) * 4 more with a shared expert wider than k * hidden,
 // tokens * 8 more with router.levels, tokens * (k * inner + shared.inner) * 4 more where a gate has
-// another dtype than up. With a latent its size counts instead of hidden, the shared expert does
+// another dtype than up, and of a folder whose columns are in another order (GPTQ's desc_act)
+// tokens * (k * (inner + hidden + 1) + hidden + shared.inner) * 4 more, and what a gate with
+// another one would need. With a latent its size counts instead of hidden, the shared expert does
 // not, and tokens * (2 * latent.size + hidden + 2 * shared.inner) * 4 more is needed.
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
@@ -524,6 +526,8 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 //     with nsa:    tokens * heads * (2 * head_size + top + 3) * 4
 //     with mosa:   tokens * experts * (2 * head_size + 44) * 4
 //     with a gate: tokens * heads * 4, or if it is wide tokens * heads * head_size * 4
+//     of a folder whose columns are in another order (GPTQ's desc_act), the widest matrix's:
+//         tokens * columns * 4, and of several experts as vkmoe_moe_scratch_size() has it
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {

@@ -408,7 +408,8 @@ struct vkmoe_file; // of an open checkpoint
 // but gets a signal (SIGBUS) in that case. It may move `data` and set strides as with any view,
 // as long as what they reach lies in the same file. Of a matrix that a folder keeps in several
 // tensors, values here and scales there, the library makes the blocks while it reads them: `data`
-// is then an address that nothing is at.
+// is then an address that nothing is at. If such a matrix has its columns in an order of its own
+// (GPTQ's desc_act), a view has all of them, or is refused as UNSUPPORTED.
 struct vkmoe_view {
     const void *data;
     enum vkmoe_dtype dtype;

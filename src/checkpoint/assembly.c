@@ -109,6 +109,16 @@ static enum vkmoe_status read_assembled(
     return status;
 }
 
+static const uint32_t *order_at(void *user, uint64_t offset, uint64_t *columns)
+{
+    const struct assembly *assembly = user;
+    const struct assembled *m = find_matrix(assembly, offset);
+    if (!m->order)
+        return NULL;
+    *columns = (offset - m->offset) % m->row_size ? 0 : m->columns;
+    return m->order;
+}
+
 // --------------------------------------------------------------------------- finding
 
 const struct tensor *vkmoe_assembly_sibling(const struct candidate *candidate, const char *tail)
@@ -222,7 +232,9 @@ static enum vkmoe_status place(
                 m->parts[PART_VALUES].path, m->name);
         end += m->rows * m->row_size;
     }
-    return vkmoe_file_make(path, MAX(end, 1), read_assembled, assembly, log, &assembly->file);
+    TRY_RETURN(vkmoe_file_make(path, MAX(end, 1), read_assembled, assembly, log, &assembly->file));
+    assembly->file->order = order_at;
+    return VKMOE_OK;
 }
 
 static struct tensor tensor_of(const struct assembly *assembly, const struct assembled *m)
@@ -330,8 +342,10 @@ void vkmoe_assembly_destroy(struct assembly **address)
         return;
     vkmoe_file_close(&assembly->file);
     free(atomic_load(&assembly->band));
-    for (uint32_t i = 0; i < assembly->count; i++)
+    for (uint32_t i = 0; i < assembly->count; i++) {
         free(assembly->items[i].name);
+        free(assembly->items[i].order);
+    }
     free(assembly->items);
     free(assembly);
 }

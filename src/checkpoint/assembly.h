@@ -29,6 +29,8 @@ struct assembled {
     uint32_t experts;           // 0: not stacked
     enum vkmoe_dtype dtype;     // that it becomes
     uint64_t row_size;          // in this format
+    uint32_t *order;            // [columns]: a row is made of column order[0], order[1], ..., so
+                                // that those of a group lie next to each other; NULL: they do
     uint64_t offset;            // in the assembly's file
     // The scale of an element is that of number
     //     expert * expert_scales + row / scale_rows * row_scales + column / scale_columns
@@ -58,6 +60,7 @@ struct scheme {
     const char *named;  // and in the matrix's
     // Fills in the matrix, of which parts and name are known. UNSUPPORTED or INVALID with a line.
     enum vkmoe_status (*describe)(const struct candidate *candidate, struct assembled *out);
+    bool orders; // it may be told an order
     // Makes `rows` whole rows, `row_size` bytes each. INVALID with a line.
     enum vkmoe_status (*make)(const struct assembled *matrix, const struct vkmoe_log *log,
         uint64_t row, uint64_t rows, unsigned char *to);

@@ -11,7 +11,8 @@
 #include "base/try.h"
 #include "weights/format.h"
 
-#define SCHEME(name) vkmoe_##name##_describe, vkmoe_##name##_make
+#define SCHEME(name) vkmoe_##name##_describe, false, vkmoe_##name##_make
+#define ORDERED_SCHEME(name) vkmoe_##name##_describe, true, vkmoe_##name##_make
 const struct scheme vkmoe_schemes[] = {
     { "_blocks", "U8", "_scales", "", SCHEME(mxfp4_blocks) }, // gpt-oss, as published
     // DeepSeek's, Qwen's and others', compressed-tensors', ModelOpt's; of single matrices, whose
@@ -22,9 +23,9 @@ const struct scheme vkmoe_schemes[] = {
     // ModelOpt, whose second scale multiplies the first; compressed-tensors, where it divides.
     { "", "U8", "_scale", "", SCHEME(nvfp4) },
     { ".weight_packed", "U8", ".weight_scale", ".weight", SCHEME(nvfp4) },
-    { ".weight_packed", "I32", ".weight_scale", ".weight", SCHEME(packed) },
+    { ".weight_packed", "I32", ".weight_scale", ".weight", ORDERED_SCHEME(packed) },
     // GPTQ and AWQ.
-    { ".qweight", "I32", ".scales", ".weight", SCHEME(words) },
+    { ".qweight", "I32", ".scales", ".weight", ORDERED_SCHEME(words) },
     { 0 },
 };
 
@@ -184,29 +185,74 @@ uint32_t vkmoe_scheme_scale_size(const struct assembled *m)
 
 // ------------------------------------------------------------- zeros and order
 
-static enum vkmoe_status refuse_order(const struct assembled *m, const struct vkmoe_log *log)
+// Of column k, where -1 stands for that which its place says.
+static uint64_t group_of(const struct assembled *m, const unsigned char *groups, uint64_t k)
 {
-    return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-        "%s: tensor %s has groups whose columns are not side by side (desc_act, or actorder), "
-        "which is not supported",
-        m->parts[PART_ORDER].path, m->name);
+    const uint32_t group = vkmoe_word_at(groups, k);
+    return group == UINT32_MAX ? k / m->scale_columns : group;
 }
 
-// A group of -1 says so of any column.
+static bool are_side_by_side(const struct assembled *m, const unsigned char *groups)
+{
+    for (uint64_t k = 0; k < m->columns; k++)
+        if (group_of(m, groups, k) != k / m->scale_columns)
+            return false;
+    return true;
+}
+
+// Sorts columns by their groups, each of which has as many as `scale_columns` says.
+static enum vkmoe_status sort_columns(
+    struct assembled *m, const struct vkmoe_log *log, const unsigned char *groups)
+{
+    const char *path = m->parts[PART_ORDER].path;
+    uint64_t *next = malloc((size_t)m->row_scales * sizeof *next); // place of each group
+    m->order = malloc((size_t)m->columns * sizeof *m->order);
+    enum vkmoe_status status = VKMOE_OK;
+    if (!next || !m->order)
+        status = vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY,
+            "%s: no memory for the order of columns of tensor %s", path, m->name);
+    for (uint64_t g = 0; g < m->row_scales && status == VKMOE_OK; g++)
+        next[g] = g * m->scale_columns;
+    for (uint64_t k = 0; k < m->columns && status == VKMOE_OK; k++) {
+        const uint64_t group = group_of(m, groups, k);
+        const bool exists = group < m->row_scales;
+        if (exists && next[group] < MIN((group + 1) * m->scale_columns, m->columns))
+            m->order[next[group]++] = (uint32_t)k;
+        else
+            status = vkmoe_fail(log, VKMOE_ERROR_INVALID,
+                "%s: tensor %s has column %llu in group %llu, which %s", path, m->name,
+                (unsigned long long)k, (unsigned long long)group,
+                exists ? "has as many columns as it may" : "there is no scale for");
+    }
+    free(next);
+    return status;
+}
+
+// Only as far as the columns have to be read.
+static enum vkmoe_status find_order(
+    struct assembled *m, const struct vkmoe_log *log, bool may_differ)
+{
+    unsigned char *groups;
+    enum vkmoe_status status = VKMOE_OK;
+    if (!m->parts[PART_ORDER].data || m->order)
+        return VKMOE_OK;
+    TRY_RETURN(vkmoe_scheme_read(m, log, PART_ORDER, 0, 4 * m->columns, &groups));
+    if (!are_side_by_side(m, groups))
+        status = may_differ
+            ? sort_columns(m, log, groups)
+            : vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
+                "%s: tensor %s has groups whose columns are not side by side (desc_act, or "
+                "actorder), which is not supported%s",
+                m->parts[PART_ORDER].path, m->name,
+                m->scheme->orders ? " where the settings do not say so" : " here");
+    free(groups);
+    return status;
+}
+
 enum vkmoe_status vkmoe_scheme_check_order(const struct assembled *m, const struct vkmoe_log *log)
 {
-    unsigned char *order;
-    enum vkmoe_status status = VKMOE_OK;
-    if (!m->parts[PART_ORDER].data)
-        return VKMOE_OK;
-    TRY_RETURN(vkmoe_scheme_read(m, log, PART_ORDER, 0, 4 * m->columns, &order));
-    for (uint64_t k = 0; k < m->columns && status == VKMOE_OK; k++) {
-        const uint32_t group = vkmoe_word_at(order, k);
-        if (group != UINT32_MAX && group != k / m->scale_columns)
-            status = refuse_order(m, log);
-    }
-    free(order);
-    return status;
+    struct assembled copy = *m;
+    return find_order(&copy, log, false);
 }
 
 enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const char *zeros_tail,
@@ -227,7 +273,7 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
         m->parts[PART_ORDER] = vkmoe_stored_of(order);
     }
     // Else it is looked at when rows are made, as it is large.
-    return candidate->quantisation->reordered ? vkmoe_scheme_check_order(m, candidate->log)
+    return candidate->quantisation->reordered ? find_order(m, candidate->log, m->scheme->orders)
                                               : VKMOE_OK;
 }
 

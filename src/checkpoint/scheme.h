@@ -31,7 +31,8 @@ enum vkmoe_status vkmoe_scheme_scales_decode(const struct assembled *matrix,
     const struct vkmoe_log *log, const unsigned char *bytes, uint64_t count, float *to);
 uint32_t vkmoe_scheme_scale_size(const struct assembled *matrix); // in bytes
 
-// The tensors beside values and scales, those that are there. UNSUPPORTED or INVALID with a line.
+// The tensors beside values and scales, those that are there, and the order of columns, if the
+// settings say that groups may lie apart. UNSUPPORTED or INVALID with a line.
 enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const char *zeros_tail,
     const char *order_tail, const char *zeros_dtype, uint64_t zeros_count, struct assembled *out);
 
@@ -40,7 +41,7 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
 enum vkmoe_status vkmoe_scheme_check_unread(
     const struct candidate *candidate, struct assembled *matrix);
 
-// That each column is of the group that its place says.
+// That each column is of the group that its place says, unless the order is known.
 enum vkmoe_status vkmoe_scheme_check_order(
     const struct assembled *matrix, const struct vkmoe_log *log);
 
@@ -54,6 +55,12 @@ enum vkmoe_status vkmoe_scheme_each_row(const struct assembled *matrix, const st
 // Reads `size` bytes of a part to memory of its own; free(*out), which is NULL on failure.
 enum vkmoe_status vkmoe_scheme_read(const struct assembled *matrix, const struct vkmoe_log *log,
     enum part part, uint64_t offset, uint64_t size, unsigned char **out);
+
+// The column that a row has at `place`.
+static inline uint64_t column_at(const struct assembled *matrix, uint64_t place)
+{
+    return matrix->order ? matrix->order[place] : place;
+}
 
 // Word i of little-endian ones.
 static inline uint32_t vkmoe_word_at(const unsigned char *words, uint64_t i)

@@ -209,8 +209,9 @@ static void make_rows(
             const uint64_t g = k / m->scale_columns;
             const uint32_t zero = zero_of(m, band, across, r, g);
             for (uint64_t i = 0; i < format->elements; i++)
-                codes[i] = (unsigned char)(k + i < m->columns ? code_of(m, band, across, r, k + i)
-                                                              : MIN(zero, 255));
+                codes[i] = (unsigned char)(k + i < m->columns
+                        ? code_of(m, band, across, r, column_at(m, k + i))
+                        : MIN(zero, 255));
             put_block(m, codes, zero,
                 band->scales[across ? g * band->rows + r : r * band->groups + g], to);
         }

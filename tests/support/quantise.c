@@ -75,10 +75,10 @@ static bool is_wanted(const struct tensor *tensor, const struct way *way)
 {
     if (way->stacked)
         return tensor->rank == 3;
-    return tensor->rank == 2 && tensor->shape[1] % way->group == 0 && tensor->shape[0] % 8 == 0
-        && ends_in(tensor->name, ".weight") && !strstr(tensor->name, "router")
-        && !ends_in(tensor->name, "gate.weight") && !strstr(tensor->name, "embed")
-        && !strstr(tensor->name, "lm_head");
+    return tensor->rank == 2 && tensor->shape[1] % way->group == 0
+        && (way->head || tensor->shape[0] % 8 == 0) && ends_in(tensor->name, ".weight")
+        && !strstr(tensor->name, "router") && !ends_in(tensor->name, "gate.weight")
+        && !strstr(tensor->name, "embed") && (way->head || !strstr(tensor->name, "lm_head"));
 }
 
 // [experts][rows][columns] from, or to, [experts][columns][rows].

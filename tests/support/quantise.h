@@ -31,6 +31,8 @@ struct way {
     // ones; `values` [rows][columns] become what is stored.
     void (*store)(struct quantise_file *file, const char *name, double *values, uint32_t experts,
         uint32_t rows, uint32_t columns);
+    bool ordered; // groups' columns lie apart
+    bool head;    // the head of the model as well
 };
 
 extern const struct way quantise_ways[];

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "allocate.h"
+#include "random.h"
 
 #define SHAPE(...) \
     (const uint64_t[4]) \
@@ -210,6 +211,22 @@ STORE(int8_zeros, store_rows(file, name, values, rows, columns, false, true))
 // -------------------------------------------------------------------- integers in words
 
 enum order { ALONG_ROWS, GPTQ, AWQ };
+// Which columns are a group: runs, as in all matrices of so many columns, or others in each.
+enum groups { RUNS, ALIKE, ANY };
+
+// places[i]: column of the group i / 32.
+static void place_groups(
+    const char *name, enum groups groups, uint32_t columns, uint32_t *places, int32_t *g_idx)
+{
+    struct rng rng = rng_for(columns, groups == ALIKE ? "groups" : name);
+    for (uint32_t i = 0; i < columns; i++) {
+        const uint32_t j = groups == RUNS ? i : rng_below(&rng, i + 1);
+        places[i] = places[j];
+        places[j] = i;
+    }
+    for (uint32_t i = 0; i < columns; i++)
+        g_idx[places[i]] = (int32_t)(i / 32);
+}
 
 // Where field `i` of `bits` bits is: in word words[i / (32 / bits) * step].
 static void put_field(uint32_t *words, uint32_t bits, uint32_t i, size_t step, uint32_t code)
@@ -225,18 +242,23 @@ static uint32_t in_order(enum order order, uint32_t i)
 
 // Groups of 32 columns of a row, each with a scale that f16 and bf16 hold, and a zero.
 static void store_integers(struct quantise_file *file, const char *name, double *values,
-    uint32_t rows, uint32_t columns, uint32_t bits, enum order order)
+    uint32_t rows, uint32_t columns, uint32_t bits, enum order order, enum groups how)
 {
     const uint32_t per_word = 32 / bits, groups = columns / 32, most = (1u << bits) - 1;
     const size_t words = (size_t)rows * columns / per_word;
     uint32_t *codes = allocate(words, 4), *zeros = allocate((size_t)rows * groups, 4);
     uint16_t *scales = allocate((size_t)rows * groups, 2);
     int32_t *g_idx = allocate(columns, 4);
+    uint32_t *places = allocate(columns, 4);
+    place_groups(name, how, columns, places, g_idx);
     for (uint32_t i = 0; i < rows * groups; i++) {
         const uint32_t r = i / groups, g = i % groups;
-        double *run = values + (size_t)r * columns + 32 * (size_t)g;
+        const uint32_t *group = places + 32 * (size_t)g;
+        double *row = values + (size_t)r * columns, most_of_group = 0.0;
         int exponent;
-        frexp(largest(run, 32) * 2 / most, &exponent);
+        for (uint32_t k = 0; k < 32; k++)
+            most_of_group = fmax(most_of_group, fabs(row[group[k]]));
+        frexp(most_of_group * 2 / most, &exponent);
         const double scale = ldexp(0.75, exponent); // 1.5 times a power of two
         const uint32_t zero = most / 2 + (r + g) % 3;
         const size_t turned = (size_t)g * rows + r;
@@ -249,9 +271,9 @@ static void store_integers(struct quantise_file *file, const char *name, double 
             put_field(zeros + (size_t)g * (rows / per_word), bits, in_order(order, r), 1,
                 zero - (order == GPTQ));
         for (uint32_t k = 0; k < 32; k++) {
-            const uint32_t column = 32 * g + k;
-            const double code = fmax(0, fmin(most, nearbyint(run[k] / scale) + zero));
-            run[k] = (code - zero) * scale;
+            const uint32_t column = group[k];
+            const double code = fmax(0, fmin(most, nearbyint(row[column] / scale) + zero));
+            row[column] = (code - zero) * scale;
             if (order == ALONG_ROWS)
                 put_field(
                     codes + (size_t)r * (columns / per_word), bits, column, 1, (uint32_t)code);
@@ -262,10 +284,11 @@ static void store_integers(struct quantise_file *file, const char *name, double 
                     codes + (size_t)column * (rows / 8), 4, in_order(order, r), 1, (uint32_t)code);
         }
     }
-    for (uint32_t k = 0; k < columns; k++)
-        g_idx[k] = (int32_t)k / 32;
     if (order == ALONG_ROWS) {
         const int64_t shape[2] = { rows, columns };
+        if (how != RUNS)
+            quantise_add(
+                file, name, ".weight_g_idx", "I32", SHAPE(columns), g_idx, 4 * (size_t)columns);
         quantise_add(
             file, name, ".weight_packed", "I32", SHAPE(rows, columns / per_word), codes, 4 * words);
         quantise_add(file, name, ".weight_scale", "BF16", SHAPE(rows, groups), scales,
@@ -289,16 +312,22 @@ static void store_integers(struct quantise_file *file, const char *name, double 
     free(zeros);
     free(scales);
     free(g_idx);
+    free(places);
 }
-STORE(packed_4, store_integers(file, name, values, rows, columns, 4, ALONG_ROWS))
-STORE(packed_8, store_integers(file, name, values, rows, columns, 8, ALONG_ROWS))
-STORE(gptq_4, store_integers(file, name, values, rows, columns, 4, GPTQ))
-STORE(gptq_8, store_integers(file, name, values, rows, columns, 8, GPTQ))
-STORE(awq, store_integers(file, name, values, rows, columns, 4, AWQ))
+STORE(packed_4, store_integers(file, name, values, rows, columns, 4, ALONG_ROWS, RUNS))
+STORE(packed_8, store_integers(file, name, values, rows, columns, 8, ALONG_ROWS, RUNS))
+STORE(packed_8_order, store_integers(file, name, values, rows, columns, 8, ALONG_ROWS, ANY))
+STORE(gptq_4, store_integers(file, name, values, rows, columns, 4, GPTQ, RUNS))
+STORE(gptq_4_order, store_integers(file, name, values, rows, columns, 4, GPTQ, ALIKE))
+STORE(gptq_4_orders, store_integers(file, name, values, rows, columns, 4, GPTQ, ANY))
+STORE(gptq_8, store_integers(file, name, values, rows, columns, 8, GPTQ, RUNS))
+STORE(awq, store_integers(file, name, values, rows, columns, 4, AWQ, RUNS))
 
 #define COMPRESSED(format, weights) \
     "{\"quant_method\":\"compressed-tensors\",\"format\":\"" format \
     "\",\"config_groups\":{\"group_0\":{\"weights\":{" weights "}}}}"
+
+#define GPTQ_ORDER "{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":32,\"desc_act\":true}"
 
 const struct way quantise_ways[] = {
     { "gpt-oss mxfp4", "{\"quant_method\":\"mxfp4\"}", 32, true, true, store_mxfp4 },
@@ -319,6 +348,11 @@ const struct way quantise_ways[] = {
         store_gptq_4 },
     { "gptq 8 bits", "{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":32}", 32, false, false,
         store_gptq_8 },
+    { "gptq desc_act", GPTQ_ORDER, 32, false, true, store_gptq_4_order, .ordered = true },
+    { "gptq desc_act of each", GPTQ_ORDER, 32, false, true, store_gptq_4_orders, .ordered = true },
+    { "int8 packed actorder",
+        COMPRESSED("pack-quantized", "\"num_bits\":8,\"group_size\":32,\"actorder\":\"group\""), 32,
+        false, false, store_packed_8_order, .ordered = true },
     { "awq", "{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":32,\"version\":\"gemm\"}", 32,
         false, true, store_awq },
     { "mxfp4 packed", COMPRESSED("mxfp4-pack-quantized", "\"num_bits\":4,\"group_size\":32"), 32,

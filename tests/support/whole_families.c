@@ -228,14 +228,14 @@ static const struct whole_family families[] = {
         WRITTEN_BY(whole_write_latent_attention, whole_write_deepseek)),
     // Biases of what the attention reads alone, a gated shared expert
     MODEL("qwen2_moe", "qwen2_moe", 32,
-        "\"hidden_size\":40,\"intermediate_size\":99,\"moe_intermediate_size\":24,"
-        "\"shared_expert_intermediate_size\":56,\"num_hidden_layers\":2,\"num_experts\":8,"
-        "\"num_experts_per_tok\":3,\"norm_topk_prob\":false,\"num_attention_heads\":4,"
-        "\"num_key_value_heads\":2,\"use_sliding_window\":false,\"sliding_window\":32768,"
+        "\"hidden_size\":64,\"intermediate_size\":99,\"moe_intermediate_size\":32,"
+        "\"shared_expert_intermediate_size\":96,\"num_hidden_layers\":2,\"num_experts\":8,"
+        "\"num_experts_per_tok\":3,\"norm_topk_prob\":false,\"num_attention_heads\":2,"
+        "\"num_key_value_heads\":1,\"use_sliding_window\":false,\"sliding_window\":32768,"
         "\"max_window_layers\":21,\"rope_theta\":1000000.0,\"eos_token_id\":3",
         STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_INPUT_BIASES | HAS_TOKEN_GATE,
-        FRAME(40, 1e-6, 1e-6, .max_positions = 32768, .end_tokens = { 3 }, .end_token_count = 1),
-        DENSE(4, 2, 10, ROPE(1e6f)), SILU_EXPERTS(24, 8, 3, SOFTMAX_GATE, .shared_inner = 56),
+        FRAME(64, 1e-6, 1e-6, .max_positions = 32768, .end_tokens = { 3 }, .end_token_count = 1),
+        DENSE(2, 1, 32, ROPE(1e6f)), SILU_EXPERTS(32, 8, 3, SOFTMAX_GATE, .shared_inner = 96),
         WRITTEN_BY(whole_write_dense_attention, whole_write_qwen)),
     // A part of each head turned, norms of heads that a setting asks for
     MODEL("glm4_moe", "glm4_moe", 32,
