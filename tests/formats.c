@@ -75,17 +75,16 @@ static bool check_encoding(enum vkmoe_dtype dtype)
     return error < 0.25 * total;
 }
 
-static bool check_vectors(enum vkmoe_dtype dtype, bool *there)
+static bool check_vectors(enum vkmoe_dtype dtype, const char *name, bool *there)
 {
-    const struct test_format *format = test_format(dtype);
     const struct format *library = vkmoe_format(dtype);
     struct vkmoe_npy values = { 0 };
     char path[512];
-    snprintf(path, sizeof path, "%s/%s.f32.npy", VKMOE_TEST_VECTORS, format->name);
+    snprintf(path, sizeof path, "%s/%s.f32.npy", VKMOE_TEST_VECTORS, name);
     *there = vkmoe_npy_read(path, &(struct vkmoe_log){ 0 }, &values) == VKMOE_OK;
     if (!*there)
-        return format->elements == 1; // what has blocks is compared with another's
-    snprintf(path, sizeof path, "%s/%s.bin", VKMOE_TEST_VECTORS, format->name);
+        return library->elements == 1; // what has blocks is compared with another's
+    snprintf(path, sizeof path, "%s/%s.bin", VKMOE_TEST_VECTORS, name);
     FILE *file = fopen(path, "rb");
     unsigned char block[8 * TEST_FORMAT_MAX_ELEMENTS];
     float decoded[FORMAT_MAX_ELEMENTS];
@@ -149,10 +148,13 @@ int main(int argc, char **argv)
         TAP_TEST(&tap, name, check_decoding(dtype));
         snprintf(name, sizeof name, "%s is encoded", test_format(dtype)->name);
         TAP_TEST(&tap, name, check_encoding(dtype));
-        const bool ok = check_vectors(dtype, &there);
+        const bool ok = check_vectors(dtype, test_format(dtype)->name, &there);
         snprintf(name, sizeof name, "%s as others decode it", test_format(dtype)->name);
         if (there || !ok)
             TAP_TEST(&tap, name, ok);
     }
+    bool there;
+    TAP_TEST(&tap, "mxfp4 with every scale as others decode it",
+        check_vectors(VKMOE_DTYPE_MXFP4, "mxfp4_scales", &there) && there);
     return tap_end(&tap);
 }

@@ -17,7 +17,8 @@ struct embed_case {
     float scale;
     bool wild;     // some ids are past the vocabulary
     bool weighted; // x times a weight is stored as well
-    bool vectors;  // the matrix is tests/vectors/<format>.bin and .f32.npy
+    // The matrix is tests/vectors/<vectors>.bin and .f32.npy, of which every row is asked for.
+    const char *vectors;
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
@@ -46,34 +47,35 @@ static const struct embed_case cases[] = {
     CASE("odd-multiplier", .shapes = CPU), SHAPE(5, 49, 45), .scale = -0.3f},
 
     // ------------------------------------------- what tests/vectors has, as others decode it
-#define VECTORS(name, NAME) CASE(name, .shapes = GPU, .everywhere = true), SHAPE(9, 4, 256), \
-    .scale = 1.0f, .dtype = VKMOE_DTYPE_##NAME, .vectors = true}
-    VECTORS("vectors-q8-0", Q8_0),
-    VECTORS("vectors-q4-0", Q4_0),
-    VECTORS("vectors-q4-k", Q4_K),
-    VECTORS("vectors-q6-k", Q6_K),
-    VECTORS("vectors-q5-k", Q5_K),
-    VECTORS("vectors-q5-0", Q5_0),
-    VECTORS("vectors-q4-1", Q4_1),
-    VECTORS("vectors-q5-1", Q5_1),
-    VECTORS("vectors-q2-k", Q2_K),
-    VECTORS("vectors-q3-k", Q3_K),
-    VECTORS("vectors-mxfp4", MXFP4),
-    VECTORS("vectors-iq4-nl", IQ4_NL),
-    VECTORS("vectors-iq4-xs", IQ4_XS),
-    VECTORS("vectors-nvfp4", NVFP4),
-    VECTORS("vectors-e4m3", E4M3),
-    VECTORS("vectors-int4-32", INT4_32),
-    VECTORS("vectors-int4-128", INT4_128),
-    VECTORS("vectors-int8", INT8),
-    VECTORS("vectors-nvfp4-scaled", NVFP4_SCALED),
-    VECTORS("vectors-iq3-s", IQ3_S),
-    VECTORS("vectors-iq2-xs", IQ2_XS),
-    VECTORS("vectors-iq3-xxs", IQ3_XXS),
-    VECTORS("vectors-iq2-xxs", IQ2_XXS),
-    VECTORS("vectors-iq2-s", IQ2_S),
-    VECTORS("vectors-iq1-s", IQ1_S),
-    VECTORS("vectors-iq1-m", IQ1_M),
+#define VECTORS(name, file, NAME, rows) CASE(name, .shapes = GPU, .everywhere = true), \
+    SHAPE(rows, rows, 256), .scale = 1.0f, .dtype = VKMOE_DTYPE_##NAME, .vectors = file}
+    VECTORS("vectors-q8-0", "q8_0", Q8_0, 8),
+    VECTORS("vectors-q4-0", "q4_0", Q4_0, 8),
+    VECTORS("vectors-q4-k", "q4_K", Q4_K, 8),
+    VECTORS("vectors-q6-k", "q6_K", Q6_K, 8),
+    VECTORS("vectors-q5-k", "q5_K", Q5_K, 8),
+    VECTORS("vectors-q5-0", "q5_0", Q5_0, 8),
+    VECTORS("vectors-q4-1", "q4_1", Q4_1, 8),
+    VECTORS("vectors-q5-1", "q5_1", Q5_1, 8),
+    VECTORS("vectors-q2-k", "q2_K", Q2_K, 8),
+    VECTORS("vectors-q3-k", "q3_K", Q3_K, 8),
+    VECTORS("vectors-mxfp4", "mxfp4", MXFP4, 8),
+    VECTORS("vectors-mxfp4-scales", "mxfp4_scales", MXFP4, 32),
+    VECTORS("vectors-iq4-nl", "iq4_nl", IQ4_NL, 8),
+    VECTORS("vectors-iq4-xs", "iq4_xs", IQ4_XS, 8),
+    VECTORS("vectors-nvfp4", "nvfp4", NVFP4, 8),
+    VECTORS("vectors-e4m3", "e4m3", E4M3, 9),
+    VECTORS("vectors-int4-32", "int4_32", INT4_32, 8),
+    VECTORS("vectors-int4-128", "int4_128", INT4_128, 8),
+    VECTORS("vectors-int8", "int8", INT8, 8),
+    VECTORS("vectors-nvfp4-scaled", "nvfp4_scaled", NVFP4_SCALED, 8),
+    VECTORS("vectors-iq3-s", "iq3_s", IQ3_S, 6),
+    VECTORS("vectors-iq2-xs", "iq2_xs", IQ2_XS, 6),
+    VECTORS("vectors-iq3-xxs", "iq3_xxs", IQ3_XXS, 6),
+    VECTORS("vectors-iq2-xxs", "iq2_xxs", IQ2_XXS, 6),
+    VECTORS("vectors-iq2-s", "iq2_s", IQ2_S, 6),
+    VECTORS("vectors-iq1-s", "iq1_s", IQ1_S, 6),
+    VECTORS("vectors-iq1-m", "iq1_m", IQ1_M, 6),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
@@ -98,29 +100,35 @@ static const struct embed_case cases[] = {
 
 static const struct kernel_shape shapes[] = { { .lanes = 8 }, { .lanes = 64 }, { .lanes = 32 } };
 
-// The matrix, and its values, from files.
-static void read_vectors(struct kernel_io *io, struct linear *matrix)
+// Stores rows as they lie in a file.
+static void put_rows(struct kernel_io *io, const struct linear *matrix, const unsigned char *bytes)
 {
-    const struct test_format *format = test_format(matrix->dtype);
+    const size_t row_size = format_bytes(matrix->dtype, matrix->columns);
+    unsigned char *packed = io_find(io, "matrix")->before;
+    for (size_t i = 0; i < matrix->rows * row_size; i++)
+        packed[packed_offset(
+            matrix->dtype, matrix->units, (uint32_t)(i / row_size), i % row_size)] = bytes[i];
+}
+
+// The matrix, and its values, from files, all of them.
+static void read_vectors(struct kernel_io *io, struct linear *matrix, const char *name)
+{
     const size_t count = (size_t)matrix->rows * matrix->columns;
     const size_t row_size = format_bytes(matrix->dtype, matrix->columns);
     unsigned char *bytes = io_alloc(io, matrix->rows, row_size);
-    unsigned char *packed = io_find(io, "matrix")->before;
     struct vkmoe_npy values = { 0 };
     char path[512];
-    snprintf(path, sizeof path, "%s/%s.f32.npy", VKMOE_TEST_VECTORS, format->name);
+    snprintf(path, sizeof path, "%s/%s.f32.npy", VKMOE_TEST_VECTORS, name);
     const bool read = vkmoe_npy_read(path, &(struct vkmoe_log){ 0 }, &values) == VKMOE_OK;
-    snprintf(path, sizeof path, "%s/%s.bin", VKMOE_TEST_VECTORS, format->name);
+    snprintf(path, sizeof path, "%s/%s.bin", VKMOE_TEST_VECTORS, name);
     FILE *file = fopen(path, "rb");
-    if (!read || !file || values.elements < count
+    if (!read || !file || values.elements != count
         || fread(bytes, row_size, matrix->rows, file) != matrix->rows)
         abort(); // the tree lacks what it has
     fclose(file);
     for (size_t i = 0; i < count; i++)
         matrix->weights[0][i] = ((const float *)values.data)[i];
-    for (size_t i = 0; i < matrix->rows * row_size; i++)
-        packed[packed_offset(
-            matrix->dtype, matrix->units, (uint32_t)(i / row_size), i % row_size)] = bytes[i];
+    put_rows(io, matrix, bytes);
     free(values.data);
 }
 
@@ -135,10 +143,12 @@ static void fill(struct kernel_io *io)
         ids[t] = t == 0 ? c->vocabulary - 1 : rng_below(&rng, c->vocabulary);
         if (c->wild && t % 3 == 1)
             ids[t] = odd[t / 3 % 4];
+        if (c->vectors)
+            ids[t] = t;
     }
     *matrix = io_add_linear(io, "matrix", NULL, 1, c->vocabulary, c->columns, false, c->dtype);
     if (c->vectors)
-        read_vectors(io, matrix);
+        read_vectors(io, matrix, c->vectors);
     io_add(io, "x", ROLE_OUT, c->tokens, c->columns);
     io_add_table(io, 1);
     if (c->weighted) {
@@ -153,7 +163,7 @@ static void reference(struct kernel_io *io)
     const struct linear *matrix = io->model;
     const uint32_t *ids = io_find(io, "ids")->before;
     uint32_t *x = io_expect_words(io, "x");
-    io_find(io, "x")->may_flush = c->vectors;
+    io_find(io, "x")->as_values = c->vectors != NULL;
     for (uint32_t t = 0; t < c->tokens; t++) {
         const uint32_t id = MIN(ids[t], c->vocabulary - 1);
         for (uint32_t i = 0; i < c->columns; i++)

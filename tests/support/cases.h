@@ -53,7 +53,8 @@ struct kernel_operand {
     double tolerance;     // of floats, as a share of their rms; 0: COMPARE_F32_TOLERANCE
     double rms_tolerance; // likewise, of the rms of all errors; 0: there is none
     bool nan;             // of floats that are infinite: a NaN, not anything
-    bool may_flush;       // of words that are floats: subnormals may be zeros, of either sign
+    bool as_values;       // of words that are floats: NaNs are one, and what is zero or subnormal
+                          // may be a zero of either sign
     bool weights;         // of floats: a zero's sign counts, and only there
     uint64_t address;     // on the device; set by who runs it
 };
