@@ -2,7 +2,8 @@
 // that its weights as dequantised give, exactly computed. A file whose types this version does not
 // compute with is skipped.
 //
-// A file with code books is made here of one of them, and gives what its weights as f32 give.
+// Files with code books and with ternary weights are made here of one of them, and give what their
+// weights as f32 give.
 //
 // Environment: harness.h, and VKMOE_TEST_GGUF_MODELS, another folder of such models: NAME/ with
 // model.gguf or model-00001-of-*.gguf, tokens.npy, logits.npy, layerN_moe_ids.npy, and for layers
@@ -220,7 +221,7 @@ static bool check_layer(vkmoe_checkpoint *checkpoint, const struct sample *s, ui
     return ok;
 }
 
-// ------------------------------------------------------------------------- code books
+// ---------------------------------------------------------------- formats they do not have
 
 static bool convert(const char *from, const struct gguf_stored *stored, const char *to)
 {
@@ -253,25 +254,32 @@ static bool check_run(struct harness *harness, const struct sample *s, const cha
     return net_end(&net, ok);
 }
 
-static bool check_code_books(struct harness *harness)
+static const struct gguf_stored code_books[] = {
+    { "token_embd.", VKMOE_DTYPE_IQ3_S, 21 },
+    { "ffn_gate_exps.", VKMOE_DTYPE_IQ2_XS, 17 },
+    { "ffn_up_exps.", VKMOE_DTYPE_IQ2_XS, 17 },
+    { NULL },
+};
+static const struct gguf_stored ternary[] = {
+    { "token_embd.", VKMOE_DTYPE_TQ2_0, 35 },
+    { "ffn_gate_exps.", VKMOE_DTYPE_TQ2_0, 35 },
+    { "ffn_up_exps.", VKMOE_DTYPE_TQ2_0, 35 },
+    { NULL },
+};
+
+static bool check_stored(struct harness *harness, const struct gguf_stored *stored)
 {
-    static const struct gguf_stored stored[] = {
-        { "token_embd.", VKMOE_DTYPE_IQ3_S, 21 },
-        { "ffn_gate_exps.", VKMOE_DTYPE_IQ2_XS, 17 },
-        { "ffn_up_exps.", VKMOE_DTYPE_IQ2_XS, 17 },
-        { NULL },
-    };
-    char folder[] = "/tmp/vkmoe-code-books.XXXXXX", books[64], floats[64];
+    char folder[] = "/tmp/vkmoe-stored.XXXXXX", blocks[64], floats[64];
     struct sample sample;
     bool ok = read_sample(VKMOE_TEST_GGUF "/qwen3moe-q8_0", &sample) && mkdtemp(folder);
     double *logits = allocate((size_t)MAX_TOKENS * 512, sizeof *logits);
-    snprintf(books, sizeof books, "%s/books.gguf", folder);
+    snprintf(blocks, sizeof blocks, "%s/blocks.gguf", folder);
     snprintf(floats, sizeof floats, "%s/floats.gguf", folder);
-    ok = ok && convert(sample.path, stored, books) && convert(books, NULL, floats)
+    ok = ok && convert(sample.path, stored, blocks) && convert(blocks, NULL, floats)
         && check_run(harness, &sample, floats, sample.tokens, NULL, logits)
-        && check_run(harness, &sample, books, sample.tokens, logits, NULL)
-        && check_run(harness, &sample, books, 1, logits, NULL);
-    remove(books);
+        && check_run(harness, &sample, blocks, sample.tokens, logits, NULL)
+        && check_run(harness, &sample, blocks, 1, logits, NULL);
+    remove(blocks);
     remove(floats);
     remove(folder);
     free(logits);
@@ -328,7 +336,8 @@ static void check_all(struct tap *tap, struct harness *harness)
 {
     const char *parent = getenv("VKMOE_TEST_GGUF_MODELS");
     struct dirent **entries = NULL;
-    TAP_TEST(tap, "code-books", check_code_books(harness));
+    TAP_TEST(tap, "code-books", check_stored(harness, code_books));
+    TAP_TEST(tap, "ternary", check_stored(harness, ternary));
     parent = parent ? parent : VKMOE_TEST_GGUF;
     const int count = scandir(parent, &entries, is_model, alphasort);
     for (int i = 0; i < count; i++) {

@@ -385,6 +385,8 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_IQ2_S,   // 256 in 82 bytes
     VKMOE_DTYPE_IQ1_S,   // 256 in 50 bytes
     VKMOE_DTYPE_IQ1_M,   // 256 in 56 bytes
+    // GGUF's for weights of three values, -1, 0 and 1 times a scale.
+    VKMOE_DTYPE_TQ2_0, // of 256, 66 bytes
 };
 
 struct vkmoe_file; // of an open checkpoint

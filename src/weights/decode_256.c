@@ -84,6 +84,14 @@ void vkmoe_decode_q6_K(const void *block, float *to)
     }
 }
 
+void vkmoe_decode_tq2_0(const void *block, float *to)
+{
+    const unsigned char *b = block;
+    const float d = f16_at(b + 64);
+    for (uint32_t i = 0; i < ELEMENTS; i++)
+        to[i] = (float)((int)two_bits_of(b, i) - 1) * d;
+}
+
 void vkmoe_decode_iq4_xs(const void *block, float *to)
 {
     const unsigned char *b = block;

@@ -76,6 +76,7 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-iq2-s", "iq2_s", IQ2_S, 6),
     VECTORS("vectors-iq1-s", "iq1_s", IQ1_S, 6),
     VECTORS("vectors-iq1-m", "iq1_m", IQ1_M, 6),
+    VECTORS("vectors-tq2-0", "tq2_0", TQ2_0, 8),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
