@@ -262,8 +262,8 @@ static const struct gguf_stored code_books[] = {
 };
 static const struct gguf_stored ternary[] = {
     { "token_embd.", VKMOE_DTYPE_TQ2_0, 35 },
-    { "ffn_gate_exps.", VKMOE_DTYPE_TQ2_0, 35 },
-    { "ffn_up_exps.", VKMOE_DTYPE_TQ2_0, 35 },
+    { "ffn_gate_exps.", VKMOE_DTYPE_TQ1_0, 34 },
+    { "ffn_up_exps.", VKMOE_DTYPE_TQ1_0, 34 },
     { NULL },
 };
 

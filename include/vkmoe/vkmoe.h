@@ -387,6 +387,7 @@ enum vkmoe_dtype {
     VKMOE_DTYPE_IQ1_M,   // 256 in 56 bytes
     // GGUF's for weights of three values, -1, 0 and 1 times a scale.
     VKMOE_DTYPE_TQ2_0, // of 256, 66 bytes
+    VKMOE_DTYPE_TQ1_0, // of 256, 54 bytes
 };
 
 struct vkmoe_file; // of an open checkpoint

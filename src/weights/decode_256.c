@@ -92,6 +92,26 @@ void vkmoe_decode_tq2_0(const void *block, float *to)
         to[i] = (float)((int)two_bits_of(b, i) - 1) * d;
 }
 
+// Digit n of the five, to base 3, of a byte: a fraction of 256 times 3^n, of which digits before
+// have gone over the top.
+static int digit_of(unsigned char byte, uint32_t n)
+{
+    static const unsigned char powers[] = { 1, 3, 9, 27, 81 };
+    return (byte * powers[n] & 255) * 3 >> 8;
+}
+
+void vkmoe_decode_tq1_0(const void *block, float *to)
+{
+    const unsigned char *b = block;
+    const float d = f16_at(b + 52);
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        const int q = i < 160 ? digit_of(b[i % 32], i / 32)
+            : i < 240         ? digit_of(b[32 + i % 16], i / 16 - 10)
+                              : digit_of(b[48 + i % 4], i / 4 - 60);
+        to[i] = (float)(q - 1) * d;
+    }
+}
+
 void vkmoe_decode_iq4_xs(const void *block, float *to)
 {
     const unsigned char *b = block;
