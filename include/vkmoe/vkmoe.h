@@ -388,6 +388,8 @@ enum vkmoe_dtype {
     // GGUF's for weights of three values, -1, 0 and 1 times a scale.
     VKMOE_DTYPE_TQ2_0, // of 256, 66 bytes
     VKMOE_DTYPE_TQ1_0, // of 256, 54 bytes
+    // As E4M3, with floats of 8 bits that have 2 for the mantissa, infinities and NaNs.
+    VKMOE_DTYPE_E5M2,
 };
 
 struct vkmoe_file; // of an open checkpoint

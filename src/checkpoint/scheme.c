@@ -17,8 +17,10 @@ const struct scheme vkmoe_schemes[] = {
     { "_blocks", "U8", "_scales", "", SCHEME(mxfp4_blocks) }, // gpt-oss, as published
     // DeepSeek's, Qwen's and others', compressed-tensors', ModelOpt's; of single matrices, whose
     // names end in .weight, and of stacked ones.
-    { "", "F8_E4M3", "_scale_inv", "", SCHEME(e4m3) },
-    { "", "F8_E4M3", "_scale", "", SCHEME(e4m3) },
+    { "", "F8_E4M3", "_scale_inv", "", SCHEME(floats_8) },
+    { "", "F8_E4M3", "_scale", "", SCHEME(floats_8) },
+    { "", "F8_E5M2", "_scale_inv", "", SCHEME(floats_8) },
+    { "", "F8_E5M2", "_scale", "", SCHEME(floats_8) },
     { "", "I8", "_scale", "", SCHEME(int8) },
     // ModelOpt, whose second scale multiplies the first; compressed-tensors, where it divides.
     { "", "U8", "_scale", "", SCHEME(nvfp4) },

@@ -79,7 +79,7 @@ static inline unsigned vkmoe_nibble_at(const unsigned char *bytes, uint64_t i)
 #define SCHEMES(S) \
     S(mxfp4_blocks) \
     S(nvfp4) \
-    S(e4m3) \
+    S(floats_8) \
     S(int8) \
     S(packed) \
     S(words)

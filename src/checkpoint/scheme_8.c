@@ -22,17 +22,18 @@ static enum vkmoe_status check_cut(const struct candidate *candidate, const stru
     return VKMOE_OK;
 }
 
-enum vkmoe_status vkmoe_e4m3_describe(const struct candidate *candidate, struct assembled *out)
+enum vkmoe_status vkmoe_floats_8_describe(const struct candidate *candidate, struct assembled *out)
 {
     const uint32_t *block = candidate->quantisation->block;
-    TRY_RETURN(vkmoe_scheme_rows(candidate, 1, VKMOE_DTYPE_E4M3, out));
+    const bool is_e5m2 = strcmp(candidate->values->dtype, "F8_E5M2") == 0;
+    TRY_RETURN(vkmoe_scheme_rows(candidate, 1, is_e5m2 ? VKMOE_DTYPE_E5M2 : VKMOE_DTYPE_E4M3, out));
     TRY_RETURN(vkmoe_scheme_scales(
         candidate, block[0] ? block[0] : BLOCK, block[1] ? block[1] : BLOCK, out));
     return check_cut(candidate, out, BLOCK, "FP8");
 }
 
-static void make_e4m3(const struct assembled *m, const unsigned char *values, const float *scales,
-    const unsigned char *zeros, unsigned char *to)
+static void make_floats_8(const struct assembled *m, const unsigned char *values,
+    const float *scales, const unsigned char *zeros, unsigned char *to)
 {
     (void)zeros;
     memset(to, 0, (size_t)m->row_size);
@@ -42,10 +43,10 @@ static void make_e4m3(const struct assembled *m, const unsigned char *values, co
     }
 }
 
-enum vkmoe_status vkmoe_e4m3_make(const struct assembled *m, const struct vkmoe_log *log,
+enum vkmoe_status vkmoe_floats_8_make(const struct assembled *m, const struct vkmoe_log *log,
     uint64_t row, uint64_t rows, unsigned char *to)
 {
-    return vkmoe_scheme_each_row(m, log, row, rows, m->columns, make_e4m3, to);
+    return vkmoe_scheme_each_row(m, log, row, rows, m->columns, make_floats_8, to);
 }
 
 // ----------------------------------------------------------------------------- int8

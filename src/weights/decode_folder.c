@@ -23,12 +23,27 @@ static float e4m3(uint32_t code)
     return code & 128 ? -magnitude : magnitude;
 }
 
-void vkmoe_decode_e4m3(const void *block, float *to)
+// The upper byte of an f16.
+static float e5m2(uint32_t code)
 {
-    const unsigned char *b = block;
+    return f16_at((const unsigned char[]){ 0, (unsigned char)code });
+}
+
+static void decode_floats_8(const unsigned char *b, float (*value)(uint32_t code), float *to)
+{
     const float scale = f32_at(b);
     for (uint32_t i = 0; i < 128; i++)
-        to[i] = scale * e4m3(b[4 + i]);
+        to[i] = scale * value(b[4 + i]);
+}
+
+void vkmoe_decode_e4m3(const void *block, float *to)
+{
+    decode_floats_8(block, e4m3, to);
+}
+
+void vkmoe_decode_e5m2(const void *block, float *to)
+{
+    decode_floats_8(block, e5m2, to);
 }
 
 void vkmoe_decode_nvfp4_scaled(const void *block, float *to)

@@ -32,6 +32,8 @@ const char *const vkmoe_format_list =
 #include "weights/formats.def"
     +2;
 
+static_assert(ARRAY_SIZE(formats) <= 32, "masks of formats have 32 bits"); // device/variants.h
+
 const struct format *vkmoe_format(enum vkmoe_dtype dtype)
 {
     return (unsigned)dtype < ARRAY_SIZE(formats) ? &formats[dtype] : NULL;

@@ -64,7 +64,7 @@ static const struct decode_case cases[] = {
     SELDOM("int8", INT8), SELDOM("nvfp4-scaled", NVFP4_SCALED),
     SELDOM("iq3-s", IQ3_S), SELDOM("iq2-xs", IQ2_XS), SELDOM("iq3-xxs", IQ3_XXS),
     SELDOM("iq2-xxs", IQ2_XXS), SELDOM("iq2-s", IQ2_S), SELDOM("iq1-s", IQ1_S),
-    SELDOM("iq1-m", IQ1_M), SELDOM("tq2-0", TQ2_0), SELDOM("tq1-0", TQ1_0),
+    SELDOM("iq1-m", IQ1_M), SELDOM("tq2-0", TQ2_0), SELDOM("tq1-0", TQ1_0), SELDOM("e5m2", E5M2),
     // ... of which the last is not all used.
 #define PARTLY(name, columns, NAME) CASE(name, .shapes = COLUMNS_1), \
     SHAPE(3, 2, 4, columns, 24), GATED, .dtype = VKMOE_DTYPE_##NAME, .norm = true}

@@ -78,6 +78,7 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-iq1-m", "iq1_m", IQ1_M, 6),
     VECTORS("vectors-tq2-0", "tq2_0", TQ2_0, 8),
     VECTORS("vectors-tq1-0", "tq1_0", TQ1_0, 8),
+    VECTORS("vectors-e5m2", "e5m2", E5M2, 8),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},

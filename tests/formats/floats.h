@@ -30,16 +30,43 @@ static inline double e4m3_value(uint32_t code)
     return code < 128 ? value : -value;
 }
 
-// The code of 0 to 126, or of these with a sign, that is nearest.
-static inline uint32_t e4m3_code(double value)
+// Another, with 5 of exponent, 2 of mantissa.
+static inline double e5m2_value(uint32_t code)
+{
+    return f16_value((uint16_t)(code << 8));
+}
+
+// The code of 0 to `most`, or of these with a sign, that is nearest.
+static inline uint32_t code_of_8(double value, double (*value_of)(uint32_t), uint32_t most)
 {
     uint32_t best = 0;
-    for (uint32_t code = 1; code < 127; code++) {
-        if (fabs(e4m3_value(code) - fabs(value)) < fabs(e4m3_value(best) - fabs(value)))
+    for (uint32_t code = 1; code <= most; code++) {
+        if (fabs(value_of(code) - fabs(value)) < fabs(value_of(best) - fabs(value)))
             best = code;
     }
     return value < 0.0 && best > 0 ? best + 128 : best;
 }
+
+static inline void encode_floats_8(
+    const double *values, void *block, double (*value_of)(uint32_t), uint32_t most)
+{
+    const double scale = put_f32(block, 0, fabs(furthest(values, 128)) / value_of(most));
+    for (int i = 0; i < 128; i++)
+        ((unsigned char *)block)[4 + i] =
+            (unsigned char)(scale != 0.0 ? code_of_8(values[i] / scale, value_of, most) : 0);
+}
+
+static inline void decode_floats_8(const void *block, double *values, double (*value_of)(uint32_t))
+{
+    for (int i = 0; i < 128; i++)
+        values[i] = f32_in(block, 0) * value_of(bits_in(block, (size_t)(4 + i), 0, 8));
+}
+
+// Blocks of 128: a scale, and such floats, of which `most` is the code of the largest.
+#define FLOATS_8_FORMAT(name, most) \
+    FUNCTIONS(encode_floats_8(values, block, name##_value, most), \
+        decode_floats_8(block, values, name##_value)) \
+    BLOCK_FORMAT(name, 128, 132, 4)
 
 // Integers of `most` + 1 codes from a zero on: the zero and the codes of its block are put and
 // read by functions.

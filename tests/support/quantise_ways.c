@@ -37,12 +37,23 @@ static unsigned nearest(const double *table, unsigned count, double value)
     return best;
 }
 
-// Floats of 8 bits without sign, 4 bits of exponent, 3 of mantissa; the last is no number.
-static const double *e4m3_values(void)
+// Floats of 8 bits: so many of them are numbers and not negative, the first codes.
+static const struct float_8 {
+    const char *dtype;
+    int mantissa; // bits
+    unsigned numbers;
+    double top; // that rows are scaled to
+} e4m3 = { "F8_E4M3", 3, 127, 440 }, e5m2 = { "F8_E5M2", 2, 124, 50000 };
+
+static const double *float_8_values(const struct float_8 *type)
 {
-    static double values[128];
-    for (int i = 0; values[126] == 0.0 && i < 127; i++)
-        values[i] = i < 8 ? ldexp(i, -9) : ldexp(1.0 + i % 8 / 8.0, i / 8 - 7);
+    static double tables[4][128];
+    const unsigned steps = 1u << type->mantissa;
+    const int least = 2 - (64 >> type->mantissa) - type->mantissa; // of the exponents
+    double *values = tables[type->mantissa];
+    for (unsigned i = 0; values[type->numbers - 1] == 0.0 && i < type->numbers; i++)
+        values[i] =
+            i < steps ? ldexp(i, least) : ldexp(i % steps + steps, least + (int)(i / steps) - 1);
     return values;
 }
 
@@ -90,8 +101,9 @@ static void store_fp4(struct quantise_file *file, const char *name, double *valu
         scales[r] = (unsigned char)(exponent + 127);
         double scale = ldexp(1.0, exponent);
         if (run == 16) {
-            scales[r] = (unsigned char)nearest(e4m3_values(), 127, wanted / factor);
-            scale = factor * e4m3_values()[scales[r]];
+            scales[r] =
+                (unsigned char)nearest(float_8_values(&e4m3), e4m3.numbers, wanted / factor);
+            scale = factor * float_8_values(&e4m3)[scales[r]];
         }
         put_e2m1(values + run * r, run, scale, codes + run * r / 2);
     }
@@ -143,11 +155,12 @@ static double block_largest(const double *values, uint32_t rows, uint32_t column
     return found;
 }
 
-static unsigned char put_e4m3(double *value, double scale)
+static unsigned char put_float_8(const struct float_8 *type, double *value, double scale)
 {
-    const unsigned code = nearest(e4m3_values(), 127, fabs(*value) / scale);
+    const double *values = float_8_values(type);
+    const unsigned code = nearest(values, type->numbers, fabs(*value) / scale);
     const bool negative = *value < 0.0;
-    *value = (double)(float)(scale * (negative ? -e4m3_values()[code] : e4m3_values()[code]));
+    *value = (double)(float)(scale * (negative ? -values[code] : values[code]));
     return (unsigned char)(code | (negative ? 128 : 0));
 }
 
@@ -163,8 +176,8 @@ static void store_fp8_block(struct quantise_file *file, const char *name, double
             (float)(block_largest(values, rows, columns, i / across * 128, i % across * 128, 128)
                 / 448);
     for (size_t i = 0; i < (size_t)rows * columns; i++)
-        codes[i] =
-            put_e4m3(&values[i], (double)scales[i / columns / 128 * across + i % columns / 128]);
+        codes[i] = put_float_8(
+            &e4m3, &values[i], (double)scales[i / columns / 128 * across + i % columns / 128]);
     quantise_add(
         file, name, ".weight", "F8_E4M3", SHAPE(rows, columns), codes, (size_t)rows * columns);
     quantise_add(file, name, ".input_scale", "F32", SHAPE(1), scales, sizeof *scales);
@@ -176,25 +189,27 @@ static void store_fp8_block(struct quantise_file *file, const char *name, double
     free(scales);
 }
 
-// A scale in bf16 for each row, of floats or of signed integers, which may have zeros.
+// A scale in bf16 for each row, of floats or, if `floats` is NULL, of signed integers, which may
+// have zeros.
 static void store_rows(struct quantise_file *file, const char *name, double *values, uint32_t rows,
-    uint32_t columns, bool floats, bool zeros)
+    uint32_t columns, const struct float_8 *floats, bool zeros)
 {
     unsigned char *codes = allocate((size_t)rows * columns, 1);
     signed char *zero = allocate(rows, 1);
     uint16_t *scales = allocate(rows, sizeof *scales);
     for (uint32_t r = 0; r < rows; r++) {
         double *row = values + (size_t)r * columns, scale;
-        scales[r] = to_bf16(largest(row, columns) / (floats ? 440 : zeros ? 60 : 126), &scale);
+        const double top = floats ? floats->top : zeros ? 60 : 126;
+        scales[r] = to_bf16(largest(row, columns) / top, &scale);
         zero[r] = (signed char)(zeros ? r % 7 * 20 - 60 : 0);
         for (uint32_t k = 0; k < columns; k++) {
             const double code = floats ? 0.0 : nearbyint(row[k] / scale);
-            codes[(size_t)r * columns + k] =
-                floats ? put_e4m3(&row[k], scale) : (unsigned char)(signed char)(code + zero[r]);
+            codes[(size_t)r * columns + k] = floats ? put_float_8(floats, &row[k], scale)
+                                                    : (unsigned char)(signed char)(code + zero[r]);
             row[k] = floats ? row[k] : code * scale;
         }
     }
-    quantise_add(file, name, ".weight", floats ? "F8_E4M3" : "I8", SHAPE(rows, columns), codes,
+    quantise_add(file, name, ".weight", floats ? floats->dtype : "I8", SHAPE(rows, columns), codes,
         (size_t)rows * columns);
     quantise_add(
         file, name, ".weight_scale", "BF16", SHAPE(rows, 1), scales, rows * sizeof *scales);
@@ -204,9 +219,10 @@ static void store_rows(struct quantise_file *file, const char *name, double *val
     free(zero);
     free(scales);
 }
-STORE(fp8_rows, store_rows(file, name, values, rows, columns, true, false))
-STORE(int8_rows, store_rows(file, name, values, rows, columns, false, false))
-STORE(int8_zeros, store_rows(file, name, values, rows, columns, false, true))
+STORE(fp8_rows, store_rows(file, name, values, rows, columns, &e4m3, false))
+STORE(e5m2_rows, store_rows(file, name, values, rows, columns, &e5m2, false))
+STORE(int8_rows, store_rows(file, name, values, rows, columns, NULL, false))
+STORE(int8_zeros, store_rows(file, name, values, rows, columns, NULL, true))
 
 // -------------------------------------------------------------------- integers in words
 
@@ -335,6 +351,8 @@ const struct way quantise_ways[] = {
         store_fp8_block },
     { "fp8 rows", COMPRESSED("float-quantized", "\"num_bits\":8,\"strategy\":\"channel\""), 1,
         false, false, store_fp8_rows },
+    { "fp8 rows in e5m2", COMPRESSED("float-quantized", "\"num_bits\":8,\"strategy\":\"channel\""),
+        1, false, true, store_e5m2_rows },
     { "int8 rows", COMPRESSED("int-quantized", "\"num_bits\":8,\"strategy\":\"channel\""), 1, false,
         true, store_int8_rows },
     { "int8 rows and zeros",
