@@ -405,6 +405,23 @@ static bool check_cache_scales(void)
     return check_only(&file, "{}", values, 2);
 }
 
+// Every power of two that a scale of 8 bits can be, of a row with an element that is 1.
+static bool check_powers(void)
+{
+    enum { ROWS = 255 }; // the last code is no number
+    struct quantise_file file = { 0 };
+    unsigned char ones[ROWS], scales[ROWS];
+    float expected[ROWS];
+    for (int r = 0; r < ROWS; r++) {
+        ones[r] = 0x38;
+        scales[r] = (unsigned char)r;
+        expected[r] = ldexpf(1.0f, r - 127);
+    }
+    quantise_add_sized(&file, "m.weight", "F8_E4M3", "255,1", ones, sizeof ones);
+    quantise_add_sized(&file, "m.weight_scale", "F8_E8M0", "255,1", scales, sizeof scales);
+    return check_only(&file, "{\"quantization_config\":" FP8 "}", expected, ROWS);
+}
+
 static void test_refused(struct tap *tap)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -512,6 +529,7 @@ static void check_all(struct tap *tap, struct harness *harness)
     TAP_TEST(tap, "actorder of the head", check_ordered_head(harness));
     test_refused(tap);
     TAP_TEST(tap, "scales of the cache alone", check_cache_scales());
+    TAP_TEST(tap, "scales that are any power of two", check_powers());
     const int count = scandir(vectors(), &entries, is_file, alphasort);
     for (int i = 0; i < count; i++) {
         *strstr(entries[i]->d_name, ".safetensors") = '\0';

@@ -19,6 +19,7 @@ struct embed_case {
     bool weighted; // x times a weight is stored as well
     // The matrix is tests/vectors/<vectors>.bin and .f32.npy, of which every row is asked for.
     const char *vectors;
+    bool codes; // the matrix has every code of 2 bytes, and every row is asked for
 };
 
 enum { CPU = 1, GPU = 2, ALL = 7 }; // masks of shapes
@@ -79,6 +80,12 @@ static const struct embed_case cases[] = {
     VECTORS("vectors-tq2-0", "tq2_0", TQ2_0, 8),
     VECTORS("vectors-tq1-0", "tq1_0", TQ1_0, 8),
     VECTORS("vectors-e5m2", "e5m2", E5M2, 8),
+    // ... and all that formats without blocks can store. What is subnormal in f16 is not in f32, so
+    // that no device may flush it; of bf16 it is, and may be zero.
+#define CODES(name, NAME) CASE(name, BOTH, .everywhere = true), SHAPE(256, 256, 256), \
+    .scale = 1.0f, .dtype = VKMOE_DTYPE_##NAME, .codes = true}
+    CODES("codes-f16", F16),
+    CODES("codes-bf16", BF16),
 
     // ------------------------------------------------------ shapes, with mixtral's pipelines
     CASE("no-token", .shapes = CPU), SHAPE(0, 320, 64), .scale = 1.0f},
@@ -135,6 +142,19 @@ static void read_vectors(struct kernel_io *io, struct linear *matrix, const char
     free(values.data);
 }
 
+// Element i is code i.
+static void put_codes(struct kernel_io *io, struct linear *matrix)
+{
+    const size_t count = (size_t)matrix->rows * matrix->columns;
+    unsigned char *bytes = io_alloc(io, count, 2);
+    for (size_t i = 0; i < count; i++) {
+        bytes[2 * i] = (unsigned char)i;
+        bytes[2 * i + 1] = (unsigned char)(i >> 8);
+    }
+    format_decode(matrix->dtype, bytes, count, matrix->weights[0]);
+    put_rows(io, matrix, bytes);
+}
+
 static void fill(struct kernel_io *io)
 {
     const struct embed_case *c = (const void *)io->test;
@@ -146,12 +166,14 @@ static void fill(struct kernel_io *io)
         ids[t] = t == 0 ? c->vocabulary - 1 : rng_below(&rng, c->vocabulary);
         if (c->wild && t % 3 == 1)
             ids[t] = odd[t / 3 % 4];
-        if (c->vectors)
+        if (c->vectors || c->codes)
             ids[t] = t;
     }
     *matrix = io_add_linear(io, "matrix", NULL, 1, c->vocabulary, c->columns, false, c->dtype);
     if (c->vectors)
         read_vectors(io, matrix, c->vectors);
+    if (c->codes)
+        put_codes(io, matrix);
     io_add(io, "x", ROLE_OUT, c->tokens, c->columns);
     io_add_table(io, 1);
     if (c->weighted) {
@@ -166,7 +188,7 @@ static void reference(struct kernel_io *io)
     const struct linear *matrix = io->model;
     const uint32_t *ids = io_find(io, "ids")->before;
     uint32_t *x = io_expect_words(io, "x");
-    io_find(io, "x")->as_values = c->vectors != NULL;
+    io_find(io, "x")->as_values = c->vectors || c->codes;
     for (uint32_t t = 0; t < c->tokens; t++) {
         const uint32_t id = MIN(ids[t], c->vocabulary - 1);
         for (uint32_t i = 0; i < c->columns; i++)
