@@ -143,6 +143,9 @@ static inline bool decode_suits(
     const struct decode_case *c = (const void *)test;
     if (!(variant->formats >> c->dtype & 1))
         return false;
+    // Nothing cuts blocks' units by threes: what is unrolled is a power of two.
+    if (shape->unroll == 3 && test_format(c->dtype)->elements > 1)
+        return false;
     if (strstr(variant->form, "columns"))
         return columns_suit(test, variant, shape);
     // Of what lanes that own columns take as well, a few cases.
