@@ -191,7 +191,7 @@ static bool check_ordered_head(struct harness *harness)
     way.head = true;
     const struct vkmoe_model_params params = { VKMOE_INIT(vkmoe_model_params) };
     vkmoe_device *device = NULL;
-    const bool ok = whole_checkpoint_write("qwen2_moe", 5, &whole)
+    const bool ok = whole_checkpoint_write("gpt_oss", 5, &whole)
         && quantise_folder(whole.path, &way) > 0 && is_ok(open_device(&record, &device), "device")
         && is_ok(vkmoe_checkpoint_open(folder_path("quantised"), NULL, &net.model), "open")
         && vkmoe_model_create(device, net.model, &params, &net.network) == VKMOE_ERROR_UNSUPPORTED

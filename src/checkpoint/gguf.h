@@ -83,6 +83,10 @@ struct gguf_target {
     bool fixed_chunks;  // Llama 4's attention, of which keys say little
     bool extras;        // Gemma 4's, as in struct vkmoe_block_extras
     bool own_norm;      // Arctic's, likewise, of experts beside a dense network
+    bool divisors;      // of RoPE may be there
+    enum { BIASES_NEVER, BIASES_SOMETIMES, BIASES_ALWAYS } biases; // of queries, keys and values
+    bool dense;    // blocks may stand before those with experts
+    bool own_head; // the head is there, even if it is the embedding
 };
 bool vkmoe_gguf_target(const char *family, struct gguf_target *out);
 

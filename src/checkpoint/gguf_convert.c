@@ -378,7 +378,7 @@ static void add_ends(struct gguf_converter *c)
     add_part(
         c, &(struct part){ GGUF_FINAL_NORM_BIAS, &frame->final_norm_bias, 1, 1, 1, hidden, 0 });
     add_part(c, &(struct part){ GGUF_HEAD_BIAS, &frame->head_bias, 1, 1, 1, tokens, 0 });
-    if (frame->head.data != frame->embedding.data)
+    if (frame->head.data != frame->embedding.data || c->target.own_head)
         add_part(c, &(struct part){ GGUF_HEAD, &frame->head, 2, 1, tokens, hidden, 0 });
     add_divisors(c);
 }

@@ -23,6 +23,12 @@ struct gguf_converter {
     GGUF_OUTPUT_FAIL((c)->out, UNSUPPORTED, "%s: GGUF's %s cannot say %s", (c)->out->path, \
         (c)->target.name, __VA_ARGS__)
 
+// What the file says, and what reads it here takes from it, but llama.cpp does not.
+#define GGUF_WARN(c, ...) \
+    vkmoe_log((c)->out->log, VKMOE_LOG_WARNING, \
+        "%s: %s, which llama.cpp does not know of %s: there it is another model, or none", \
+        (c)->out->path, __VA_ARGS__, (c)->target.name)
+
 // Writes the keys of the architecture, from the frame and the blocks. UNSUPPORTED, with a line, for
 // what they cannot say.
 enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *converter);

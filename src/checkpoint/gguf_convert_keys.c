@@ -75,8 +75,10 @@ static void put_gate(struct gguf_converter *c)
         || router->always || router->capacity || (router->input_scale.data != NULL) != extras
         || (router->expert_scale.data != NULL) != extras)
         GGUF_REFUSE(c, "how its gate chooses experts");
-    if (mixes)
-        return; // the architecture says all of it
+    if (mixes) { // the architecture says all of it
+        GGUF_WARN(c, "its gate weighs experts as published");
+        return;
+    }
     if (!c->target.gate_by_keys) {
         check_fixed_gate(c, router);
         if (c->target.score == VKMOE_SCORE_SIGMOID) // which llama.cpp does not know otherwise
@@ -89,7 +91,8 @@ static void put_gate(struct gguf_converter *c)
     vkmoe_gguf_put_own_bool(
         c, "expert_weights_norm", router->renormalize.mode != VKMOE_RENORMALIZE_NONE);
     vkmoe_gguf_put_own_f32(c, "expert_weights_scale", router->scale != 0.0f ? router->scale : 1.0f);
-    if (router->groups.count <= 1)
+    // Where all groups are kept, which llama.cpp ends at, they choose nothing.
+    if (router->groups.count <= 1 || router->groups.kept == router->groups.count)
         return;
     const bool best = c->target.best_groups && router->score == VKMOE_SCORE_SOFTMAX;
     if (router->groups.score != (best ? VKMOE_GROUP_SCORE_MAX : VKMOE_GROUP_SCORE_SUM_TOP_2)
@@ -175,6 +178,8 @@ static enum vkmoe_status check_blocks(struct gguf_converter *c, uint32_t first)
     }
     if (first == c->frame.blocks)
         GGUF_REFUSE(c, "that it has no experts");
+    if (first > 0 && !c->target.dense)
+        GGUF_WARN(c, "its first blocks have no experts");
     return c->out->status;
 }
 

@@ -45,6 +45,11 @@ enum ways {
     FUSED = 64,           // queries, keys and values are one tensor
     UNWRITTEN = 128,      // this version does not make files of it
     WINDOWS_BASE = 256,   // blocks with a window have a base of RoPE of their own
+    // What llama.cpp's loaders of them do not know, or cannot do without.
+    NO_DIVISORS = 512, // of RoPE
+    NO_BIASES = 1024,  // of attention
+    NO_DENSE = 2048,   // blocks before those with experts
+    NEEDS_HEAD = 4096, // also where it is the embedding
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -151,7 +156,13 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .own_norm = found->needs & BIT(OWN_NORM),
         .fixed_chunks = found->ways & FIXED_CHUNKS,
         .bare_bias = found->ways & BARE_BIAS,
-        .best_groups = found->ways & BEST_GROUPS };
+        .best_groups = found->ways & BEST_GROUPS,
+        .divisors = !(found->ways & NO_DIVISORS),
+        .biases = found->needs & BIT(QUERY_BIAS) ? BIASES_ALWAYS
+            : found->ways & NO_BIASES            ? BIASES_NEVER
+                                                 : BIASES_SOMETIMES,
+        .dense = !(found->ways & NO_DENSE),
+        .own_head = found->ways & NEEDS_HEAD };
     return true;
 }
 
@@ -344,6 +355,8 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
     const enum window_rule window = published ? published->window : WINDOW_ALL;
     const bool adjusted = published && published->adjust;
     const bool shorter = published && published->value_size.key; // values than keys
+    const uint32_t largest =
+        MAX(head, vkmoe_setting_u32(settings, "attention.key_length_swa", 0, 0, MAX_WIDTH));
     const bool own_rope = adjusted && published->rope.kind == VKMOE_ROPE_NONE;
     *whole = (struct whole){
         .heads = { "attention.head_count", 0 },
@@ -365,7 +378,7 @@ static void set_whole(const struct gguf *own, const struct architecture *archite
             .base = 1e4f,
             .size = turned < head ? turned : 0 },
         .bias = { NULL, s->there[GGUF_QUERY_BIAS] || s->there[GGUF_FUSED_BIAS] },
-        .norm_wide = s->query_norm > head,
+        .norm_wide = s->query_norm > largest,
         .window = window == WINDOW_ALTERNATE || window == WINDOW_BUT_EVERY || adjusted ? window
                                                                                        : WINDOW_ALL,
         .window_every = { NULL, published ? published->window_every.preset : 0 },

@@ -268,3 +268,15 @@ void gguf_edit(struct gguf_writer *writer, const struct gguf_edit *edit)
     gguf_tensor(writer, edit->tensor, ones, edit->shape);
     free(ones);
 }
+
+const char *gguf_warning(const char *family)
+{
+    static const char *const warnings[][2] = { { "mixtral", "blocks have windows" },
+        { "mixtral-q8-0", "blocks have windows" }, { "phimoe", "blocks have windows" },
+        { "olmoe", "RoPE is scaled" }, { "qwen3_moe", "attention has biases" },
+        { "gpt_oss", "range is not rounded" }, { "deepseek_v2", "one epsilon for all norms" } };
+    for (size_t i = 0; i < sizeof warnings / sizeof *warnings; i++)
+        if (strcmp(warnings[i][0], family) == 0)
+            return warnings[i][1];
+    return NULL;
+}

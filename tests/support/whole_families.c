@@ -232,8 +232,9 @@ static const struct whole_family families[] = {
         "\"shared_expert_intermediate_size\":96,\"num_hidden_layers\":2,\"num_experts\":8,"
         "\"num_experts_per_tok\":3,\"norm_topk_prob\":false,\"num_attention_heads\":2,"
         "\"num_key_value_heads\":1,\"use_sliding_window\":false,\"sliding_window\":32768,"
-        "\"max_window_layers\":21,\"rope_theta\":1000000.0,\"eos_token_id\":3",
-        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_INPUT_BIASES | HAS_TOKEN_GATE,
+        "\"max_window_layers\":21,\"rope_theta\":1000000.0,"
+        "\"tie_word_embeddings\":true,\"eos_token_id\":3",
+        STORED(VKMOE_DTYPE_BF16, 2), .has = HAS_INPUT_BIASES | HAS_TOKEN_GATE | HAS_TIED_HEAD,
         FRAME(64, 1e-6, 1e-6, .max_positions = 32768, .end_tokens = { 3 }, .end_token_count = 1),
         DENSE(2, 1, 32, ROPE(1e6f)), SILU_EXPERTS(32, 8, 3, SOFTMAX_GATE, .shared_inner = 96),
         WRITTEN_BY(whole_write_dense_attention, whole_write_qwen)),
