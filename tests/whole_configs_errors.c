@@ -277,6 +277,11 @@ const struct error_case error_cases[] = {
         ATTENTION, UNSUPPORTED, "only full_attention and chunked_attention are supported" },
     { "llama4-yarn", ADDED("llama4", "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}"),
         ATTENTION, UNSUPPORTED, "use_qk_norm together with RoPE of type yarn" },
+    { "llama4-longrope",
+        ADDED("llama4",
+            "\"rope_scaling\":{\"type\":\"longrope\",\"factor\":4,\"short_factor\":[1,1,1,1,1,1],"
+            "\"long_factor\":[1,2,3,4,5,6],\"original_max_position_embeddings\":16}"),
+        ATTENTION, UNSUPPORTED, "use_qk_norm together with RoPE of type longrope" },
 };
 
 const uint32_t error_case_count = sizeof(error_cases) / sizeof(error_cases[0]);

@@ -51,9 +51,11 @@ static void adjust(const struct whole_source *source, struct vkmoe_block block,
     if (has_rope(source, block.index)) {
         traits->unit_norms = is_on(settings, "use_qk_norm");
         params->norm.epsilon = traits->unit_norms ? vkmoe_whole_read_epsilon(source) : 0.0f;
-        if (traits->unit_norms && params->rope.scaling == VKMOE_ROPE_SCALING_YARN)
+        const bool longrope = params->rope.scaling == VKMOE_ROPE_SCALING_LONGROPE;
+        if (traits->unit_norms && (longrope || params->rope.scaling == VKMOE_ROPE_SCALING_YARN))
             vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED,
-                "use_qk_norm together with RoPE of type yarn is not supported");
+                "use_qk_norm together with RoPE of type %s is not supported",
+                longrope ? "longrope" : "yarn");
         return;
     }
     params->rope = (struct vkmoe_rope){ .kind = VKMOE_ROPE_NONE };
