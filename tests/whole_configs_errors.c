@@ -82,9 +82,6 @@ const struct error_case error_cases[] = {
         INVALID, "factor is 0" },
     { "rope-no-object", "qwen3_moe", ROPE("7"), ATTENTION, INVALID, "rope_scaling is no object" },
     { "rope-type-number", "qwen3_moe", ROPE("{\"type\":7}"), ATTENTION, INVALID, "type is 7" },
-    { "rope-two-bases",
-        ADDED("mixtral", "\"rope_theta\":5.0,\"rope_parameters\":{\"rope_theta\":6.0}"), ATTENTION,
-        INVALID, "rope_theta is both 5 and 6" },
     { "rope-two-forms",
         ADDED("mixtral",
             "\"rope_parameters\":{\"rope_theta\":77.0},"

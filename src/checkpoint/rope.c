@@ -231,21 +231,17 @@ double vkmoe_rope_part(struct settings *settings, double preset)
     return part;
 }
 
-// What an object says. It starts from `out->kind` and `out->base`.
+// What an object says. It starts from `out->kind` and `out->base`: transformers 5 saves the base of
+// a model in the object, and may leave its class's beside it.
 static void read_object(struct settings *settings, const struct value *item, uint32_t max_positions,
     bool grows, struct vkmoe_rope *out)
 {
-    bool has_base = vkmoe_setting_find(settings, "rope_theta") != NULL;
     uint32_t original =
         vkmoe_setting_u32(settings, "original_max_position_embeddings", 0, 1, INT32_MAX);
     struct settings object = *settings;
     object.object = item;
     *out = (struct vkmoe_rope){ .kind = out->kind, .size = out->size, .base = out->base };
-    float base = read_above(&object, "rope_theta", out->base, 1.0);
-    if (has_base && base != out->base)
-        vkmoe_setting_fail(&object, VKMOE_ERROR_INVALID, "rope_theta is both %g and %g",
-            (double)out->base, (double)base);
-    out->base = base;
+    out->base = read_above(&object, "rope_theta", out->base, 1.0);
     const struct scaling *scaling = find_scaling(&object, item->name);
     check_keys(&object, scaling, grows, item->name);
     read_scaling(&object, scaling, max_positions, original, out);
