@@ -222,8 +222,8 @@ static enum vkmoe_status sort_columns(
             m->order[next[group]++] = (uint32_t)k;
         else
             status = vkmoe_fail(log, VKMOE_ERROR_INVALID,
-                "%s: tensor %s has column %llu in group %llu, which %s", path, m->name,
-                (unsigned long long)k, (unsigned long long)group,
+                "%s: tensor %s has column %llu in group %d, which %s", path, m->name,
+                (unsigned long long)k, (int)(uint32_t)group,
                 exists ? "has as many columns as it may" : "there is no scale for");
     }
     free(next);
@@ -274,6 +274,11 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
             return vkmoe_scheme_misfit(candidate, order);
         m->parts[PART_ORDER] = vkmoe_stored_of(order);
     }
+    if (candidate->quantisation->reordered && m->scheme->orders && !order && m->row_scales > 1)
+        return SCHEME_FAIL(candidate, INVALID, candidate->values,
+            "has no order of columns, in a tensor %s%s, though the settings say that there is one "
+            "(desc_act, or actorder)",
+            candidate->stem, order_tail);
     // Else it is looked at when rows are made, as it is large.
     return candidate->quantisation->reordered ? find_order(m, candidate->log, m->scheme->orders)
                                               : VKMOE_OK;
