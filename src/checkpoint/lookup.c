@@ -126,8 +126,10 @@ struct vkmoe_view vkmoe_lookup_view(
         return view;
     }
     if (!vkmoe_format_named(tensor->dtype, &view.dtype)) {
-        LOOKUP_FAIL(lookup, UNSUPPORTED, "%s: tensor %s has the dtype %s, only %s are supported",
-            tensor->path, tensor->name, tensor->dtype, vkmoe_format_list);
+        const bool lacks_scales = strncmp(tensor->dtype, "F8_", 3) == 0;
+        LOOKUP_FAIL(lookup, UNSUPPORTED, "%s: tensor %s has the dtype %s%s, only %s are supported",
+            tensor->path, tensor->name, tensor->dtype,
+            lacks_scales ? " and no tensor of scales" : "", vkmoe_format_list);
         return view;
     }
     const uint64_t row = shape[rank - 1];
