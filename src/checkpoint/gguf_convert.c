@@ -395,6 +395,10 @@ static enum vkmoe_status convert(struct gguf_converter *c)
     add_ends(c);
     for (c->block = 0; c->block < c->frame.blocks && c->out->status == VKMOE_OK; c->block++)
         TRY_RETURN(add_block(c));
+    for (uint32_t i = 0; i < c->unknown_count && c->out->status == VKMOE_OK; i++)
+        vkmoe_log(c->out->log, VKMOE_LOG_WARNING,
+            "%s: %s, which llama.cpp does not know of %s: there it is another model, or none",
+            c->out->path, c->unknown[i], c->target.name);
     return c->out->status;
 }
 

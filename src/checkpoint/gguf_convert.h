@@ -16,18 +16,22 @@ struct gguf_converter {
     // of the last, which has the divisors where blocks differ.
     struct vkmoe_attention_params attention;
     struct vkmoe_moe_params moe;
-    bool turned; // rows of queries and keys, from halves to pairs
+    bool turned;            // rows of queries and keys, from halves to pairs
+    const char *unknown[8]; // see GGUF_UNKNOWN
+    uint32_t unknown_count;
 };
 
 #define GGUF_REFUSE(c, ...) \
     GGUF_OUTPUT_FAIL((c)->out, UNSUPPORTED, "%s: GGUF's %s cannot say %s", (c)->out->path, \
         (c)->target.name, __VA_ARGS__)
 
-// What the file says, and what reads it here takes from it, but llama.cpp does not.
-#define GGUF_WARN(c, ...) \
-    vkmoe_log((c)->out->log, VKMOE_LOG_WARNING, \
-        "%s: %s, which llama.cpp does not know of %s: there it is another model, or none", \
-        (c)->out->path, __VA_ARGS__, (c)->target.name)
+// Notes what the file says, and what reads it here takes from it, but llama.cpp does not: a line
+// when all is said.
+#define GGUF_UNKNOWN(c, text) \
+    do { \
+        if ((c)->unknown_count < ARRAY_SIZE((c)->unknown)) \
+            (c)->unknown[(c)->unknown_count++] = (text); \
+    } while (0)
 
 // Writes the keys of the architecture, from the frame and the blocks. UNSUPPORTED, with a line, for
 // what they cannot say.

@@ -64,7 +64,7 @@ static void put_rope(struct gguf_converter *c)
         || (rope->kind != c->target.rope && rope->kind != VKMOE_ROPE_HALF))
         GGUF_REFUSE(c, "how its positions are embedded");
     if ((divided && !c->target.divisors) || (latent && rope->scaling == VKMOE_ROPE_SCALING_LINEAR))
-        GGUF_WARN(c, "its RoPE is scaled so");
+        GGUF_UNKNOWN(c, "its RoPE is scaled so");
     vkmoe_gguf_put_own_f32(c, "rope.freq_base", rope->base != 0.0f ? rope->base : 1e4f);
     vkmoe_gguf_put_own_u32(c, "rope.dimension_count", vkmoe_gguf_turned_size(c));
     c->turned = rope->kind != c->target.rope;
@@ -87,7 +87,7 @@ static void put_rope(struct gguf_converter *c)
         c, "rope.scaling.yarn_beta_slow", rope->beta_slow != 0.0f ? rope->beta_slow : 1.0f);
     vkmoe_gguf_put_own_bool(c, "rope.scaling.yarn_truncate", !rope->exact_range);
     if (rope->exact_range)
-        GGUF_WARN(c, "YaRN's range is not rounded");
+        GGUF_UNKNOWN(c, "YaRN's range is not rounded");
     if (c->attention.temperature.scale != 0.0f && latent) {
         vkmoe_gguf_put_own_f32(c, "attention.temperature_scale", c->attention.temperature.scale);
         vkmoe_gguf_put_own_u32(c, "attention.temperature_length", rope->original_positions);
@@ -159,7 +159,7 @@ static enum vkmoe_status put_windows(struct gguf_converter *c)
         && (c->target.alternate_window ? !alternate : with != c->frame.blocks))
         GGUF_REFUSE(c, "which of its blocks have windows");
     if (!c->target.fourth_full && !c->target.alternate_window && first < c->frame.max_positions)
-        GGUF_WARN(c, "blocks have windows");
+        GGUF_UNKNOWN(c, "blocks have windows");
     vkmoe_gguf_put_own_u32(c, "attention.sliding_window", first);
     return c->out->status;
 }
@@ -252,11 +252,11 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
         GGUF_REFUSE(c, "what its attention computes");
     const bool biased = p->query.bias.data || p->key.bias.data || p->value.bias.data;
     if (biased && c->target.biases == BIASES_NEVER)
-        GGUF_WARN(c, "attention has biases");
+        GGUF_UNKNOWN(c, "attention has biases");
     if (!biased && c->target.biases == BIASES_ALWAYS)
         GGUF_REFUSE(c, "that its attention has no biases");
     if (p->value_clip != 0.0f && !c->target.fused)
-        GGUF_WARN(c, "queries, keys and values are clamped");
+        GGUF_UNKNOWN(c, "queries, keys and values are clamped");
     vkmoe_gguf_put_own_u32(c, "attention.head_count", p->heads);
     if (p->latent.rank)
         put_latent(c);

@@ -76,7 +76,7 @@ static void put_gate(struct gguf_converter *c)
         || (router->expert_scale.data != NULL) != extras)
         GGUF_REFUSE(c, "how its gate chooses experts");
     if (mixes) { // the architecture says all of it
-        GGUF_WARN(c, "its gate weighs experts as published");
+        GGUF_UNKNOWN(c, "its gate weighs experts as published");
         return;
     }
     if (!c->target.gate_by_keys) {
@@ -179,7 +179,7 @@ static enum vkmoe_status check_blocks(struct gguf_converter *c, uint32_t first)
     if (first == c->frame.blocks)
         GGUF_REFUSE(c, "that it has no experts");
     if (first > 0 && !c->target.dense)
-        GGUF_WARN(c, "its first blocks have no experts");
+        GGUF_UNKNOWN(c, "its first blocks have no experts");
     return c->out->status;
 }
 
