@@ -541,15 +541,13 @@ enum vkmoe_status vkmoe_extras_view(const struct whole_tensors *from, struct vkm
     if (!names->post_norm && !names->experts_pre_norm)
         return VKMOE_OK;
     const uint32_t d = vkmoe_setting_read(&from->source.family->hidden, settings, 1, MAX_WIDTH);
+    // Of x divided by the root of 2 a norm is what it is of x with twice the epsilon.
+    if (vkmoe_whole_has(&from->source, &from->source.whole->root_of_sum))
+        extras->post_epsilon = 2.0f * vkmoe_whole_read_epsilon(&from->source);
     lookup.status = settings->status;
     choose_block(&lookup, &from->source, block, names->output);
     extras->attention_post_norm = vkmoe_lookup_vector(&lookup, names->attention_post_norm, d);
     extras->post_norm = vkmoe_lookup_vector(&lookup, names->post_norm, d);
-    // Of x divided by the root of 2 a norm is what it is of x with twice the epsilon.
-    if (vkmoe_whole_has(&from->source, &from->source.whole->root_of_sum))
-        extras->post_epsilon = 2.0f * vkmoe_whole_read_epsilon(&from->source);
-    if (lookup.status == VKMOE_OK)
-        lookup.status = settings->status;
     if (moe) {
         extras->dense_post_norm = vkmoe_lookup_vector(&lookup, names->dense_post_norm, d);
         extras->experts_pre_norm = vkmoe_lookup_vector(&lookup, names->experts_pre_norm, d);
