@@ -3,6 +3,7 @@
 #
 #     tests/fuzz.sh [SECONDS]              every fuzzer, two at a time, for 20 seconds each
 #     tests/fuzz.sh SECONDS FUZZER...      these
+#     SEED=N tests/fuzz.sh ...             with other random numbers than those of seed 1
 #
 # Builds them in build-fuzz with clang and its sanitizers, without kernels, which they do not use.
 # What an earlier run found worth keeping is in build-fuzz/corpus/FUZZER, where this one begins,
@@ -16,6 +17,7 @@ cd "$(dirname "$0")/.."
 build='build-fuzz'
 all=(gguf safetensors config tokenizer_json tokenizer_model npy)
 seconds=${1-20}
+seed=${SEED-1}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 shift || true
 wanted=("${@:-${all[@]}}")
@@ -38,17 +40,17 @@ build_all() {
     ninja -C "$build" fuzz
 }
 
-seed() {
+write_seeds() {
     "$build/tests/fuzz/fuzz_seeds" "$tmp/seeds" "$@"
 }
 
 make_seeds() {
     mkdir -p "$tmp/seeds"
-    seed
-    seed gguf 0 tests/gguf/hostile/*.gguf
-    seed npy '' tests/models/tiny-mixtral/recorded/tokens.npy tests/golden/whole/*/ids.npy
-    seed tokenizer_json '' tests/models/tokenizers/bpe/*.json
-    seed tokenizer_model 1 tests/models/tokenizers/*.model
+    write_seeds
+    write_seeds gguf 0 tests/gguf/hostile/*.gguf
+    write_seeds npy '' tests/models/tiny-mixtral/recorded/tokens.npy tests/golden/whole/*/ids.npy
+    write_seeds tokenizer_json '' tests/models/tokenizers/bpe/*.json
+    write_seeds tokenizer_model 1 tests/models/tokenizers/*.model
     mkdir -p "$tmp/seeds/config" "$tmp/seeds/safetensors"
 }
 
@@ -62,11 +64,12 @@ fuzz() {
     mkdir -p "$build/corpus/$name" "$tmp/$name"
     if TMPDIR=$tmp/$name UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         ASAN_OPTIONS=allocator_may_return_null=1:handle_abort=1 \
-        "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 \
-        -max_len=65536 -print_final_stats=1 -verbosity=1 \
+        "$program" -seed="$seed" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -malloc_limit_mb=1024 -max_len=65536 -print_final_stats=1 -verbosity=1 \
         "-artifact_prefix=$build/$name-" "$build/corpus/$name" "$tmp/seeds/$name" \
         >"$log" 2>&1; then
-        echo "ok - fuzz/$name ($(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs)"
+        echo "ok - fuzz/$name (seed $seed," \
+            "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs)"
     else
         tail -n 60 "$log"
         echo "not ok - fuzz/$name"
@@ -87,7 +90,7 @@ if ! build_all >"$tmp/log" 2>&1; then
     exit 1
 fi
 make_seeds
-export build tmp seconds
+export build tmp seconds seed
 export -f fuzz
 # shellcheck disable=SC2016  # bash expands it
 printf '%s\n' "${wanted[@]}" | xargs -P 2 -I '{}' bash -c 'fuzz "$1"' fuzz '{}' | tee "$tmp/results"
