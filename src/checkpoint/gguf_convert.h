@@ -40,6 +40,9 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *converter);
 // Those of attention. gguf_convert_attention.c
 enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *converter);
 
+// And those of windows, and of heads and RoPE where blocks differ. gguf_convert_blocks.c
+enum vkmoe_status vkmoe_gguf_put_blocks(struct gguf_converter *converter);
+
 // Of each head, how many elements are turned.
 uint32_t vkmoe_gguf_turned_size(const struct gguf_converter *converter);
 

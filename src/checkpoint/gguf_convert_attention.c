@@ -99,113 +99,6 @@ static void put_rope(struct gguf_converter *c)
         vkmoe_gguf_put_own_f32(c, "rope.scaling.attn_factor", rope->attention_factor / usual);
 }
 
-// What an architecture has without saying so: of four blocks three have RoPE, chunks, and norms
-// without weights unless it has 128 experts; of the fourth queries grow with their positions.
-static bool is_fixed(
-    const struct gguf_converter *c, const struct vkmoe_attention_params *p, uint32_t block)
-{
-    enum { EVERY = 4, CHUNK = 8192, LARGE = 128 };
-    const struct vkmoe_pattern *pattern = p->patterns;
-    if ((block + 1) % EVERY == 0)
-        return !pattern && p->rope.kind == VKMOE_ROPE_NONE && !p->query.norm.data
-            && p->temperature.floor == CHUNK && fabsf(p->temperature.scale - 0.1f) < 1e-6f;
-    return pattern && pattern->kind == VKMOE_PATTERN_CHUNKED && pattern->block == CHUNK
-        && p->rope.kind != VKMOE_ROPE_NONE && p->temperature.scale == 0.0f
-        && (p->query.norm.data != NULL) == (c->moe.experts != LARGE);
-}
-
-// Whether a block is turned where it has a window, and not elsewhere.
-static bool has_window_rope(const struct vkmoe_attention_params *p, uint32_t block)
-{
-    const bool window = (block + 1) % 4 != 0;
-    return (p->patterns != NULL) == window && (p->rope.kind != VKMOE_ROPE_NONE) == window;
-}
-
-// The window of a block's attention, or 0.
-static enum vkmoe_status read_window(struct gguf_converter *c, uint32_t block, uint32_t *out)
-{
-    struct vkmoe_attention_params p = { VKMOE_INIT(vkmoe_attention_params) };
-    TRY_RETURN(
-        vkmoe_checkpoint_get_attention(c->checkpoint, (struct vkmoe_block){ .index = block }, &p));
-    const struct vkmoe_pattern *pattern = p.patterns;
-    *out = pattern ? pattern->left : 0;
-    if (c->target.fixed_chunks && !is_fixed(c, &p, block))
-        GGUF_REFUSE(c, "which keys its attention sees and how positions count");
-    else if (c->target.fourth_full && !has_window_rope(&p, block))
-        GGUF_REFUSE(c, "which of its blocks have windows and RoPE");
-    else if (c->target.fixed_chunks)
-        *out = 0;
-    else if (pattern && (pattern->kind != VKMOE_PATTERN_WINDOW || pattern->sinks || pattern->local))
-        GGUF_REFUSE(c, "which keys its attention sees");
-    return c->out->status;
-}
-
-static enum vkmoe_status put_windows(struct gguf_converter *c)
-{
-    uint32_t first = 0, with = 0;
-    bool alternate = true;
-    for (uint32_t b = 0; b < c->frame.blocks; b++) {
-        uint32_t window;
-        TRY_RETURN(read_window(c, b, &window));
-        if (window && first && window != first)
-            GGUF_REFUSE(c, "that its windows differ");
-        first = window ? window : first;
-        with += window != 0;
-        alternate = alternate && (window != 0) == (b % 2 == 0);
-    }
-    if (with == 0)
-        return c->out->status;
-    if (!c->target.fourth_full
-        && (c->target.alternate_window ? !alternate : with != c->frame.blocks))
-        GGUF_REFUSE(c, "which of its blocks have windows");
-    if (!c->target.fourth_full && !c->target.alternate_window && first < c->frame.max_positions)
-        GGUF_UNKNOWN(c, "blocks have windows");
-    vkmoe_gguf_put_own_u32(c, "attention.sliding_window", first);
-    return c->out->status;
-}
-
-static void put_array(struct gguf_converter *c, const char *name, enum gguf_items kind,
-    const void *items, size_t size)
-{
-    vkmoe_gguf_put_array(c->out, vkmoe_gguf_own_key(c, name).text, kind, c->frame.blocks);
-    vkmoe_gguf_put_bytes(c->out, items, c->frame.blocks * size);
-}
-
-// Blocks with a window, which have heads and RoPE of their own, and those that see everything.
-static enum vkmoe_status put_kinds(struct gguf_converter *c)
-{
-    struct vkmoe_attention_params with = { VKMOE_INIT(vkmoe_attention_params) };
-    int32_t heads[MAX_BLOCKS];
-    bool windows[MAX_BLOCKS];
-    for (uint32_t b = 0; b < c->frame.blocks; b++) {
-        struct vkmoe_attention_params p = { VKMOE_INIT(vkmoe_attention_params) };
-        TRY_RETURN(
-            vkmoe_checkpoint_get_attention(c->checkpoint, (struct vkmoe_block){ .index = b }, &p));
-        heads[b] = (int32_t)p.kv_heads;
-        windows[b] = p.patterns != NULL;
-        if (windows[b])
-            with = p;
-        if (windows[b] && p.rope_divisors.data)
-            GGUF_REFUSE(c, "how its positions are embedded");
-        if (p.query.bias.data || p.output.bias.data)
-            GGUF_REFUSE(c, "that its attention has biases");
-    }
-    if (!with.patterns) {
-        GGUF_REFUSE(c, "that no block has a window");
-        return c->out->status;
-    }
-    put_array(c, "attention.head_count_kv", GGUF_ITEMS_I32, heads, sizeof *heads);
-    put_array(c, "attention.sliding_window_pattern", GGUF_ITEMS_BOOL, windows, sizeof *windows);
-    vkmoe_gguf_put_own_u32(c, "attention.sliding_window", with.patterns->left);
-    vkmoe_gguf_put_own_u32(c, "attention.key_length_swa", with.head_size);
-    vkmoe_gguf_put_own_u32(c, "attention.value_length_swa", with.head_size);
-    vkmoe_gguf_put_own_u32(c, "rope.dimension_count_swa", with.head_size);
-    vkmoe_gguf_put_own_f32(c, "rope.freq_base_swa", with.rope.base);
-    vkmoe_gguf_put_own_u32(c, "attention.shared_kv_layers", 0);
-    vkmoe_gguf_put_own_u32(c, "embedding_length_per_layer_input", 0);
-    return c->out->status;
-}
-
 // Heads with keys and values of their own.
 static void put_heads(struct gguf_converter *c)
 {
@@ -268,5 +161,5 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
         GGUF_REFUSE(c, "how its scores are scaled");
     put_rope(c);
     TRY_RETURN(c->out->status);
-    return extras ? put_kinds(c) : put_windows(c);
+    return vkmoe_gguf_put_blocks(c);
 }
