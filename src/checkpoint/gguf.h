@@ -83,6 +83,10 @@ struct gguf_target {
     bool fixed_chunks;  // Llama 4's attention, of which keys say little
     bool extras;        // Gemma 4's, as in struct vkmoe_block_extras
     bool own_norm;      // Arctic's, likewise, of experts beside a dense network
+    bool lists;         // which blocks have windows, and the heads of each
+    bool first_full;    // each fourth block has no window, the first one of them
+    bool windows_rope;  // those with windows have RoPE of their own, without scaling
+    bool halves;        // Step-3.5's, see enum ways
     bool divisors;      // of RoPE may be there
     enum { BIASES_NEVER, BIASES_SOMETIMES, BIASES_ALWAYS } biases; // of queries, keys and values
     bool dense;    // blocks may stand before those with experts

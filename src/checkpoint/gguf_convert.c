@@ -135,7 +135,7 @@ static void add_inputs(
     add_part(c,
         &(struct part){ label_of(c, GGUF_KEY).text, &p->key.matrix, 2, 1, kv, p->hidden, turned });
     if (p->value.matrix.data != p->key.matrix.data)
-        add_matrix(c, GGUF_VALUE, &p->value.matrix, kv, p->hidden);
+        add_matrix(c, GGUF_VALUE, &p->value.matrix, p->kv_heads * gguf_value_size(p), p->hidden);
 }
 
 static void add_attention(struct gguf_converter *c, const struct vkmoe_attention_params *p)
@@ -146,7 +146,7 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
         add_fused_inputs(c, p);
     else
         add_inputs(c, p, turned);
-    add_matrix(c, GGUF_OUTPUT, p->output.matrices, p->hidden, all);
+    add_matrix(c, GGUF_OUTPUT, p->output.matrices, p->hidden, p->heads * gguf_value_size(p));
     if (turned) {
         add_turned_bias(c, GGUF_QUERY_BIAS, &p->query.bias, all, turned);
         add_turned_bias(c, GGUF_KEY_BIAS, &p->key.bias, kv, turned);
@@ -154,10 +154,10 @@ static void add_attention(struct gguf_converter *c, const struct vkmoe_attention
         add_vector(c, GGUF_QUERY_BIAS, &p->query.bias, all);
         add_vector(c, GGUF_KEY_BIAS, &p->key.bias, kv);
     }
-    add_vector(c, GGUF_VALUE_BIAS, &p->value.bias, kv);
+    add_vector(c, GGUF_VALUE_BIAS, &p->value.bias, p->kv_heads * gguf_value_size(p));
     add_vector(c, GGUF_OUTPUT_BIAS, &p->output.bias, p->hidden);
     add_vector(c, GGUF_SINKS, &p->sinks, p->heads);
-    add_matrix(c, GGUF_HEAD_GATE, &p->gate.matrix, all, p->hidden);
+    add_matrix(c, GGUF_HEAD_GATE, &p->gate.matrix, p->gate.wide ? all : p->heads, p->hidden);
     if (c->target.fixed_chunks) // and norms without weights
         return;
     add_vector(c, GGUF_QUERY_NORM, &p->query.norm, p->norm.wide ? all : p->head_size);
@@ -319,12 +319,15 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
 
 // -------------------------------------------------------------------------------- ends
 
-// Llama 3's scaling, which has no keys: by wavelength, see moe.h.
-static float *make_llama3_divisors(struct gguf_converter *c, uint32_t pairs)
+// Llama 3's scaling, which has no keys: by wavelength, see moe.h. Of so many divisors those of the
+// pairs that are turned.
+static float *make_llama3_divisors(struct gguf_converter *c, uint32_t pairs, uint32_t count)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
     const double low = (double)rope->low_factor, high = (double)rope->high_factor;
-    float *divisors = take_floats(c, pairs);
+    float *divisors = take_floats(c, count);
+    for (uint32_t i = pairs; divisors && i < count; i++)
+        divisors[i] = 1.0f;
     for (uint32_t i = 0; divisors && i < pairs; i++) {
         const double length =
             2 * 3.14159265358979323846 * pow((double)rope->base, (double)i / pairs);
@@ -354,15 +357,16 @@ static void add_divisors(struct gguf_converter *c)
 {
     const struct vkmoe_rope *rope = &c->attention.rope;
     const uint32_t pairs = vkmoe_gguf_turned_size(c) / 2;
+    const uint32_t count = c->target.halves ? 2 * pairs : pairs; // as rope.dimension_count says
     const struct part further = { GGUF_LONG_DIVISORS, &c->attention.long_rope.divisors, 1, 1, 1,
         pairs, 0 };
     struct part part = { further.views->data ? GGUF_SHORT_DIVISORS : GGUF_ROPE_DIVISORS,
-        &c->attention.rope_divisors, 1, 1, 1, pairs, 0 };
+        &c->attention.rope_divisors, 1, 1, 1, count, 0 };
     struct vkmoe_view own = { .dtype = VKMOE_DTYPE_F32 };
     if (c->target.extras)
         own.data = make_global_divisors(c, pairs);
     else if (rope->scaling == VKMOE_ROPE_SCALING_LLAMA3)
-        own.data = make_llama3_divisors(c, pairs);
+        own.data = make_llama3_divisors(c, pairs, count);
     if (own.data)
         part.views = &own;
     add_part(c, &part);

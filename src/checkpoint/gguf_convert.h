@@ -46,10 +46,20 @@ enum vkmoe_status vkmoe_gguf_put_blocks(struct gguf_converter *converter);
 // Of each head, how many elements are turned.
 uint32_t vkmoe_gguf_turned_size(const struct gguf_converter *converter);
 
+// Of each head.
+static inline uint32_t gguf_value_size(const struct vkmoe_attention_params *params)
+{
+    return params->value_size ? params->value_size : params->head_size;
+}
+
 // A key of the architecture's own, as vkmoe_gguf_put_u32() and the others.
 void vkmoe_gguf_put_own_u32(struct gguf_converter *converter, const char *name, uint32_t value);
 void vkmoe_gguf_put_own_f32(struct gguf_converter *converter, const char *name, float value);
 void vkmoe_gguf_put_own_bool(struct gguf_converter *converter, const char *name, bool value);
+
+// With an item for each block, of so many bytes.
+void vkmoe_gguf_put_own_list(struct gguf_converter *converter, const char *name,
+    enum gguf_items kind, const void *items, size_t size);
 
 struct gguf_key {
     char text[96];

@@ -56,17 +56,21 @@ static void put_rope(struct gguf_converter *c)
     const struct vkmoe_rope *rope = &c->attention.rope;
     const bool yarn = rope->scaling == VKMOE_ROPE_SCALING_YARN, latent = c->attention.latent.rank;
     const uint32_t head = c->attention.head_size - c->attention.latent.rank;
-    // No loader of latent attention takes divisors, nor does that of gates of what heads attend to.
+    // No loader of latent attention takes divisors, nor do those of gates of what heads attend to
+    // and of blocks that differ, but one.
+    const bool takes_none =
+        latent || ((c->target.head_gate || c->target.windows_rope) && !c->target.halves);
     const bool divided =
         rope->scaling == VKMOE_ROPE_SCALING_LLAMA3 || c->attention.rope_divisors.data;
-    if (rope->kind == VKMOE_ROPE_NONE || ((latent || c->target.head_gate) && divided)
+    if (rope->kind == VKMOE_ROPE_NONE || (takes_none && divided)
         || rope->scaling == VKMOE_ROPE_SCALING_DYNAMIC
         || (rope->kind != c->target.rope && rope->kind != VKMOE_ROPE_HALF))
         GGUF_REFUSE(c, "how its positions are embedded");
     if ((divided && !c->target.divisors) || (latent && rope->scaling == VKMOE_ROPE_SCALING_LINEAR))
         GGUF_UNKNOWN(c, "its RoPE is scaled so");
     vkmoe_gguf_put_own_f32(c, "rope.freq_base", rope->base != 0.0f ? rope->base : 1e4f);
-    vkmoe_gguf_put_own_u32(c, "rope.dimension_count", vkmoe_gguf_turned_size(c));
+    vkmoe_gguf_put_own_u32(
+        c, "rope.dimension_count", vkmoe_gguf_turned_size(c) * (c->target.halves ? 2 : 1));
     c->turned = rope->kind != c->target.rope;
     if (c->turned && (latent || vkmoe_gguf_turned_size(c) != head || c->attention.query.norm.data))
         GGUF_REFUSE(c, "how its heads are rotated");
@@ -103,10 +107,12 @@ static void put_rope(struct gguf_converter *c)
 static void put_heads(struct gguf_converter *c)
 {
     const struct vkmoe_attention_params *p = &c->attention;
-    if (!c->target.extras)
+    if (!c->target.extras && !c->target.lists)
         vkmoe_gguf_put_own_u32(c, "attention.head_count_kv", p->kv_heads);
     vkmoe_gguf_put_own_u32(c, "attention.key_length", p->head_size);
-    vkmoe_gguf_put_own_u32(c, "attention.value_length", p->head_size);
+    vkmoe_gguf_put_own_u32(c, "attention.value_length", gguf_value_size(p));
+    if (p->value_scale != 0.0f && p->value_scale != 1.0f)
+        vkmoe_gguf_put_own_f32(c, "attention.value_scale", p->value_scale);
     if (p->value_clip != 0.0f || c->target.fused)
         vkmoe_gguf_put_own_f32(c, "attention.clamp_kqv", p->value_clip);
 }
@@ -150,7 +156,8 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
         GGUF_REFUSE(c, "that its attention has no biases");
     if (p->value_clip != 0.0f && !c->target.fused)
         GGUF_UNKNOWN(c, "queries, keys and values are clamped");
-    vkmoe_gguf_put_own_u32(c, "attention.head_count", p->heads);
+    if (!c->target.lists)
+        vkmoe_gguf_put_own_u32(c, "attention.head_count", p->heads);
     if (p->latent.rank)
         put_latent(c);
     else

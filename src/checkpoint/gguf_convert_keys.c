@@ -1,6 +1,7 @@
 // gguf_convert_keys.c - what GGUF's keys say of a model, and what they cannot say.
 #include "checkpoint/gguf_convert.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -28,6 +29,13 @@ void vkmoe_gguf_put_own_f32(struct gguf_converter *c, const char *name, float va
 void vkmoe_gguf_put_own_bool(struct gguf_converter *c, const char *name, bool value)
 {
     vkmoe_gguf_put_bool(c->out, vkmoe_gguf_own_key(c, name).text, value);
+}
+
+void vkmoe_gguf_put_own_list(struct gguf_converter *c, const char *name, enum gguf_items kind,
+    const void *items, size_t size)
+{
+    vkmoe_gguf_put_array(c->out, vkmoe_gguf_own_key(c, name).text, kind, c->frame.blocks);
+    vkmoe_gguf_put_bytes(c->out, items, c->frame.blocks * size);
 }
 
 // -------------------------------------------------------------------------------- gate
@@ -102,10 +110,33 @@ static void put_gate(struct gguf_converter *c)
     vkmoe_gguf_put_own_u32(c, "expert_group_used_count", router->groups.kept);
 }
 
+// What SwiGLU is clamped to, a number for each block: of routed experts, and of a shared one or a
+// dense network. 0: nothing.
+static enum vkmoe_status put_limits(struct gguf_converter *c)
+{
+    float routed[MAX_BLOCKS] = { 0 }, shared[MAX_BLOCKS] = { 0 };
+    struct vkmoe_block block = { .index = 0 };
+    for (; block.index < c->frame.blocks; block.index++) {
+        struct vkmoe_moe_params p = { VKMOE_INIT(vkmoe_moe_params) };
+        const bool moe = vkmoe_checkpoint_is_moe(c->checkpoint, block);
+        TRY_RETURN(moe ? vkmoe_checkpoint_get_moe(c->checkpoint, block, &p)
+                       : vkmoe_checkpoint_get_mlp(c->checkpoint, block, &p));
+        if (p.activation != VKMOE_ACTIVATION_SWIGLU_STEP)
+            continue;
+        const float own = p.activation_limit < FLT_MAX ? p.activation_limit : 0.0f;
+        routed[block.index] = moe ? own : 0.0f;
+        shared[block.index] = !moe ? own : p.shared_limit < FLT_MAX ? p.shared_limit : 0.0f;
+    }
+    vkmoe_gguf_put_own_list(c, "swiglu_clamp_exp", GGUF_ITEMS_F32, routed, sizeof *routed);
+    vkmoe_gguf_put_own_list(c, "swiglu_clamp_shexp", GGUF_ITEMS_F32, shared, sizeof *shared);
+    return c->out->status;
+}
+
 static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
 {
     const struct vkmoe_moe_params *p = &c->moe;
-    if (p->activation != c->target.activation || !p->gate
+    const bool limited = c->target.halves && p->activation == VKMOE_ACTIVATION_SWIGLU_STEP;
+    if ((p->activation != c->target.activation && !limited) || !p->gate
         || p->weight_on_input != c->target.weight_on_input || p->output_bias.data
         || (p->router_hidden && p->router_hidden != p->hidden))
         GGUF_REFUSE(c, "what its experts compute");
@@ -183,6 +214,17 @@ static enum vkmoe_status check_blocks(struct gguf_converter *c, uint32_t first)
     return c->out->status;
 }
 
+// Of the first block, or of one that has what the keys are about: Gemma 4's last, and where blocks
+// have lists the first without a window, if there is one.
+static enum vkmoe_status find_attention(struct gguf_converter *c)
+{
+    struct vkmoe_block block = { .index = c->target.extras ? c->frame.blocks - 1 : 0 };
+    TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, block, &c->attention));
+    while (c->target.lists && c->attention.patterns && ++block.index < c->frame.blocks)
+        TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, block, &c->attention));
+    return VKMOE_OK;
+}
+
 // Of the first block that has experts, and of the first that has not.
 static enum vkmoe_status find_blocks(
     struct gguf_converter *c, uint32_t *dense_blocks, uint32_t *dense_inner)
@@ -195,9 +237,7 @@ static enum vkmoe_status find_blocks(
     *dense_blocks = block.index;
     TRY_RETURN(check_blocks(c, block.index));
     TRY_RETURN(vkmoe_checkpoint_get_moe(c->checkpoint, block, &c->moe));
-    TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint,
-        (struct vkmoe_block){ .index = c->target.extras ? c->frame.blocks - 1 : 0 },
-        &c->attention));
+    TRY_RETURN(find_attention(c));
     if (*dense_blocks || c->target.extras)
         TRY_RETURN(vkmoe_checkpoint_get_mlp(c->checkpoint, first, &dense));
     *dense_inner = dense.inner;
@@ -212,6 +252,8 @@ enum vkmoe_status vkmoe_gguf_put_keys(struct gguf_converter *c)
     vkmoe_gguf_put_text(c->out, "general.type", "model");
     put_frame(c);
     put_experts(c, dense_inner);
+    if (c->target.halves)
+        TRY_RETURN(put_limits(c));
     if (!c->target.fixed_chunks && !c->target.extras)
         vkmoe_gguf_put_own_u32(c, "leading_dense_block_count", dense_blocks);
     if (c->target.has_interval)

@@ -45,11 +45,17 @@ enum ways {
     FUSED = 64,           // queries, keys and values are one tensor
     UNWRITTEN = 128,      // this version does not make files of it
     WINDOWS_BASE = 256,   // blocks with a window have a base of RoPE of their own
+    WINDOWS_ROPE = 512,   // and have all of it to themselves; the scaling is that of the others
+    LISTS = 1024,         // say which blocks have windows, and the heads of each
+    FIRST_FULL = 2048,    // each fourth block has no window, from the first on
+    // Half of what rope.dimension_count says is turned where there is no window, by divisors if
+    // there are any, and experts have limits (Step-3.5).
+    HALVES_AND_LIMITS = 4096,
     // What llama.cpp's loaders of them do not know, or cannot do without.
-    NO_DIVISORS = 512, // of RoPE
-    NO_BIASES = 1024,  // of attention
-    NO_DENSE = 2048,   // blocks before those with experts
-    NEEDS_HEAD = 4096, // also where it is the embedding
+    NO_DIVISORS = 8192, // of RoPE
+    NO_BIASES = 16384,  // of attention
+    NO_DENSE = 32768,   // blocks before those with experts
+    NEEDS_HEAD = 65536, // also where it is the embedding
 };
 
 // What converters reorder the rows of queries and keys for is interleaved here, whatever the
@@ -123,8 +129,6 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
     const bool sparsemixer = preset->router.select == VKMOE_SELECT_SPARSEMIXER;
     const bool sigmoid = preset->router.weigh == VKMOE_WEIGH_SIGMOID;
     const bool extras = whole && whole->names[PLACE_BLOCKS].experts_post_norm;
-    if (whole && whole->adjust && !extras && !(found->ways & FIXED_CHUNKS)) // by rules of its own
-        return false;
     const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer && !sigmoid;
     *out = (struct gguf_target){ .name = found->name,
         .rope = found->rope,
@@ -154,6 +158,10 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
         .has_interval = found->ways & HAS_INTERVAL,
         .extras = extras,
         .own_norm = found->needs & BIT(OWN_NORM),
+        .lists = found->ways & LISTS,
+        .first_full = found->ways & FIRST_FULL,
+        .windows_rope = found->ways & WINDOWS_ROPE,
+        .halves = found->ways & HALVES_AND_LIMITS,
         .fixed_chunks = found->ways & FIXED_CHUNKS,
         .bare_bias = found->ways & BARE_BIAS,
         .best_groups = found->ways & BEST_GROUPS,
