@@ -13,69 +13,13 @@
 #include "checkpoint/opened.h"
 #include "folder.h"
 #include "gguf_writer.h"
-#include "network_reference.h"
 #include "random.h"
+#include "same_logits.h"
 #include "whole_checkpoints.h"
 
-enum { TOKENS = 11, FIRST = 5, CAPACITY = 24, CUTS = 200 };
+enum { CUTS = 200 };
 
 // ------------------------------------------------------------------------ the same
-
-// The logits of a few tokens, which are free()d, and what experts the first of them chose. The
-// context is said to be longer for the others, as LongRoPE has it.
-static double *run(vkmoe_checkpoint *checkpoint, uint32_t *count, int32_t **experts)
-{
-    struct reference_network network;
-    struct reference_memory memory;
-    uint32_t ids[TOKENS], positions[TOKENS];
-    double *logits = NULL;
-    *count = 0;
-    if (reference_network_from(checkpoint, &network)) {
-        for (uint32_t i = 0; i < TOKENS; i++) {
-            ids[i] = (i * 7 + 3) % network.vocabulary;
-            positions[i] = i;
-        }
-        *count = TOKENS * network.vocabulary;
-        logits = allocate(*count, sizeof *logits);
-        *experts = allocate((size_t)network.block_count * TOKENS * 16, sizeof **experts);
-        reference_memory_init(&memory, &network, 1, CAPACITY, VKMOE_DTYPE_F32);
-        for (uint32_t b = 0; b < network.block_count; b++)
-            memory.blocks[b].longest = TOKENS;
-        reference_network_forward(
-            &network, FIRST, ids, positions, NULL, &memory, logits, *experts, NULL);
-        for (uint32_t b = 0; b < network.block_count; b++)
-            memory.blocks[b].longest = CAPACITY;
-        reference_network_forward(&network, TOKENS - FIRST, ids + FIRST, positions + FIRST, NULL,
-            &memory, logits + FIRST * network.vocabulary, NULL, NULL);
-        reference_memory_finish(&memory);
-    }
-    reference_network_finish(&network);
-    return logits;
-}
-
-// Rows of queries that are reordered are added up in another order; a scale that is made of what a
-// file says in f32 is another in its last bits, so that a part of the logits' rms is right there.
-static bool same_logits(vkmoe_checkpoint *a, vkmoe_checkpoint *b, double part)
-{
-    uint32_t counts[2];
-    int32_t *experts[2] = { NULL, NULL };
-    double *first = run(a, &counts[0], &experts[0]), *second = run(b, &counts[1], &experts[1]);
-    double largest = 0.0, squares = 0.0;
-    for (uint32_t i = 0; first && second && i < counts[0] && counts[0] == counts[1]; i++) {
-        largest = fmax(largest, fabs(first[i] - second[i]));
-        squares += first[i] * first[i];
-    }
-    const double most = part != 0.0 ? part * sqrt(squares / counts[0]) : 1e-6;
-    const bool same = first && second && counts[0] == counts[1] && largest < most
-        && memcmp(experts[0], experts[1], TOKENS * sizeof(int32_t)) == 0;
-    if (!same)
-        tap_note("the logits differ by up to %g", largest);
-    for (int i = 0; i < 2; i++)
-        free(experts[i]);
-    free(first);
-    free(second);
-    return same;
-}
 
 static bool same_infos(vkmoe_checkpoint *a, vkmoe_checkpoint *b, uint32_t parts)
 {
@@ -87,7 +31,7 @@ static bool same_infos(vkmoe_checkpoint *a, vkmoe_checkpoint *b, uint32_t parts)
     CHECK_OK(vkmoe_checkpoint_get_frame(b, &g));
     // The keys of the latter say all that two families differ in.
     CHECK(strcmp(x.treated_as, y.treated_as) == 0 || !strcmp(y.family, "deepseek2")
-        || !strcmp(y.family, "glm4moe"));
+        || !strcmp(y.family, "glm4moe") || !strcmp(y.family, "granitemoe"));
     CHECK(strcmp(y.family, gguf_architecture(x.treated_as)) == 0);
     CHECK(x.blocks == y.blocks && x.moe_blocks == y.moe_blocks);
     CHECK(x.hidden == y.hidden && x.inner == y.inner && x.vocabulary == y.vocabulary);
@@ -193,7 +137,7 @@ static bool check_folder_written(const char *path, const char *family, bool f32,
     snprintf(paths[1], sizeof paths[1], "%s", folder_path("again.gguf"));
     bool ok = vkmoe_checkpoint_open(path, &log, &checkpoints[0]) == VKMOE_OK;
     const bool one_epsilon = strcmp(family, "deepseek_v2") == 0;
-    const bool refused = ok && !gguf_is_written(checkpoints[0]->info.treated_as);
+    const bool refused = ok && !gguf_architecture(checkpoints[0]->info.treated_as);
     if (refused)
         ok = write_file(checkpoints[0], paths[0], f32) == VKMOE_ERROR_UNSUPPORTED
             && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, "GGUF");
@@ -551,6 +495,31 @@ fail:
     return false;
 }
 
+// SmallThinker's list of blocks with RoPE, and that of those with windows.
+#define THREE(a, b, c) ": [\n    " a ",\n    " b ",\n    " c
+#define LAYOUT(turned, windows) \
+    "rope_layout\"" turned "\n  ],\n  \"rope_scaling\": null,\n  \"rope_theta\": 500.0,\n" \
+    "  \"sliding_window_layout\"" windows
+
+// Of golden models, some with another setting, since a file cannot say all.
+static const struct golden {
+    const char *family, *old, *new;
+} goldens[] = {
+    { "gemma4" },
+    { "solar_open" },
+    { "hy_v3" },
+    { "exaone_moe", "full_attention", "sliding_attention" }, // only block 3 may see all
+    { "mistral4" },
+    { "arctic" },
+    { "mellum" },
+    { "mimo_v2_flash" },
+    { "step3p5" },
+    { "laguna", "softcapping\": 2.0", "softcapping\": 0.0" },
+    { "cohere2_moe" },
+    { "smallthinker", LAYOUT(THREE("1", "0", "1"), THREE("1", "0", "0")),
+        LAYOUT(THREE("0", "1", "1"), THREE("0", "1", "1")) },
+};
+
 static void check_families(struct tap *tap)
 {
     const char *family;
@@ -566,15 +535,14 @@ static void check_families(struct tap *tap)
         TAP_TEST(tap, name, check_written(family, false));
     }
     TAP_TEST(tap, "same/gemma4", check_folder_same(VKMOE_TEST_GOLDEN "/gemma4", 0, false));
-    const char *all[] = { "gemma4", "solar_open", "hy_v3", "exaone_moe", "mistral4", "arctic" };
-    for (size_t i = 0; i < COUNT_OF(all); i++) {
+    for (size_t i = 0; i < COUNT_OF(goldens); i++) {
         char name[64], path[512];
-        snprintf(name, sizeof name, "written/%s", all[i]);
-        snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", all[i]);
-        const bool changed = strcmp(all[i], "exaone_moe") == 0; // only block 3 may see all
-        if (changed)
-            folder_change_config(path, "full_attention", "sliding_attention");
-        TAP_TEST(tap, name, check_folder_written(changed ? folder : path, all[i], true, 0.0));
+        snprintf(name, sizeof name, "written/%s", goldens[i].family);
+        snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", goldens[i].family);
+        if (goldens[i].old)
+            folder_change_config(path, goldens[i].old, goldens[i].new);
+        TAP_TEST(tap, name,
+            check_folder_written(goldens[i].old ? folder : path, goldens[i].family, true, 0.0));
     }
     TAP_TEST(tap, "written/deepseek_v2-one-epsilon", check_one_epsilon());
     TAP_TEST(tap, "same/in-parts", check_same("mixtral", 3, false));

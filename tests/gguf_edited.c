@@ -300,70 +300,6 @@ static bool check_edited(const struct edited *row)
     return ok;
 }
 
-// Configs of which a GGUF file could not say everything, or llama.cpp not read it.
-#define YARN_OF_V3 \
-    "{\"type\":\"yarn\",\"factor\":40,\"beta_fast\":32,\"beta_slow\":1,\"mscale\":1.0," \
-    "\"mscale_all_dim\":1.0,\"original_max_position_embeddings\":64}"
-static const struct unwritten {
-    const char *name, *family;
-    const char *golden; // a folder of this instead
-    const char *old, *new;
-    const char *line; // in that of the refusal
-} unwritten[] = {
-    { "smallthinker", NULL, "/smallthinker", "model_type", "model_type",
-        "has no architecture that this version could write for smallthinker" },
-    // Chunks have one length there.
-    { "llama4-other-chunks", NULL, "/llama4", "model_type", "model_type",
-        "cannot say which keys its attention sees" },
-    // Only blocks without a window turn a part of their heads there.
-    { "gemma4-window-part", NULL, "/gemma4",
-        "\"rope_theta\": 100.0,\n      \"rope_type\": \"default\"",
-        "\"rope_theta\": 100.0,\"partial_rotary_factor\":0.5,\"rope_type\":\"proportional\"",
-        "cannot say how its positions are embedded" },
-    // Each fourth block sees everything there, and embeddings are multiplied.
-    { "afmoe-each-second", "afmoe", NULL, "\"global_attn_every_n_layers\":4",
-        "\"global_attn_every_n_layers\":2",
-        "cannot say which of its blocks have windows and RoPE" },
-    { "afmoe-plain-embeddings", "afmoe", NULL, "\"mup_enabled\":true", "\"mup_enabled\":false",
-        "cannot say embedding_scale" },
-    { "afmoe-llama3", "afmoe", NULL, "\"rope_scaling\":null",
-        "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,"
-        "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}",
-        "cannot say how its positions are embedded" },
-    { "latent-llama3", "deepseek_v3", NULL, YARN_OF_V3,
-        "{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,\"high_freq_factor\":4,"
-        "\"original_max_position_embeddings\":64}",
-        "cannot say how its positions are embedded" },
-    { "latent-longrope", "deepseek_v3", NULL, YARN_OF_V3,
-        "{\"type\":\"longrope\",\"short_factor\":[1,1.5,2,3],\"long_factor\":[1,3,5,7],"
-        "\"original_max_position_embeddings\":64}",
-        "cannot say how its positions are embedded" },
-};
-
-static bool check_unwritten(const struct unwritten *row)
-{
-    struct whole_checkpoint whole = { 0 };
-    struct record record = { 0 };
-    struct gguf_output output = { 0 };
-    const struct vkmoe_log log = log_to(&record);
-    vkmoe_checkpoint *checkpoint = NULL;
-    char golden[512];
-    snprintf(golden, sizeof golden, VKMOE_TEST_GOLDEN "%s", row->golden ? row->golden : "");
-    bool ok = row->golden || whole_checkpoint_write(row->family, 1, &whole);
-    if (ok)
-        folder_change_config(row->golden ? golden : whole.path, row->old, row->new);
-    ok = ok && vkmoe_checkpoint_open(folder, &log, &checkpoint) == VKMOE_OK
-        && vkmoe_gguf_output_make(checkpoint, false, &output) == VKMOE_ERROR_UNSUPPORTED
-        && record.lines[VKMOE_LOG_ERROR] == 1 && strstr(record.last, row->line);
-    if (!ok)
-        tap_note("%s", record.last);
-    vkmoe_gguf_output_finish(&output);
-    vkmoe_checkpoint_destroy(&checkpoint);
-    whole_checkpoint_finish(&whole);
-    folder_empty();
-    return ok;
-}
-
 // The first DeepSeek's weights are divided by their sum and then scaled, if the file has it so.
 static bool check_scale(void)
 {
@@ -593,7 +529,6 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_edited"))
         return 2;
     TAP_ROWS(&tap, "edited", edited, COUNT_OF(edited), check_edited);
-    TAP_ROWS(&tap, "unwritten", unwritten, COUNT_OF(unwritten), check_unwritten);
     run_clean_tests(&tap, tests, COUNT_OF(tests), folder_empty);
     folder_finish();
     return tap_end(&tap);

@@ -1,5 +1,5 @@
 // gguf_written.c - what is written of a folder as a GGUF file so that llama.cpp reads it, where it
-// would be the same model for this library without.
+// would be the same model for this library without, and what is not written.
 #include <stdio.h>
 #include <string.h>
 
@@ -88,6 +88,67 @@ static bool check_head(void)
     return end(&without, ok);
 }
 
+// Configs of which a GGUF file could not say everything, or llama.cpp not read it.
+#define YARN_OF_V3 \
+    "{\"type\":\"yarn\",\"factor\":40,\"beta_fast\":32,\"beta_slow\":1,\"mscale\":1.0," \
+    "\"mscale_all_dim\":1.0,\"original_max_position_embeddings\":64}"
+static const struct unwritten {
+    const char *name, *family;
+    const char *golden; // a folder of this instead
+    const char *old, *new;
+    const char *line; // in that of the refusal
+} unwritten[] = {
+    // SmallThinker has RoPE in other blocks than each fourth, whatever they are.
+    { "smallthinker", NULL, "smallthinker", "model_type", "model_type",
+        "cannot say which of its blocks have RoPE" },
+    { "cohere2-sum", NULL, "cohere2_moe-rms", "model_type", "model_type",
+        "cannot say how what shared experts give is added" },
+    { "laguna-cap", NULL, "laguna", "model_type", "model_type",
+        "cannot say how its gate chooses experts" },
+    { "mellum-no-window", NULL, "mellum",
+        "\"sliding_attention\",\n    \"full_attention\",\n    \"sliding_attention\"",
+        "\"full_attention\",\n    \"full_attention\",\n    \"full_attention\"",
+        "cannot say that no block has a window" },
+    { "step-third-base", NULL, "step3p5", "\"rope_theta\": [\n  500,\n  70,\n  70,",
+        "\"rope_theta\": [\n  500,\n  70,\n  80,",
+        "cannot say how attention differs among its blocks of a kind" },
+    // Chunks have one length there.
+    { "llama4-other-chunks", NULL, "llama4", "model_type", "model_type",
+        "cannot say which keys its attention sees" },
+    // Only blocks without a window turn a part of their heads there.
+    { "gemma4-window-part", NULL, "gemma4",
+        "\"rope_theta\": 100.0,\n      \"rope_type\": \"default\"",
+        "\"rope_theta\": 100.0,\"partial_rotary_factor\":0.5,\"rope_type\":\"proportional\"",
+        "cannot say how its positions are embedded" },
+    // Each fourth block sees everything there, and embeddings are multiplied.
+    { "afmoe-each-second", "afmoe", NULL, "\"global_attn_every_n_layers\":4",
+        "\"global_attn_every_n_layers\":2",
+        "cannot say which of its blocks have windows and RoPE" },
+    { "afmoe-plain-embeddings", "afmoe", NULL, "\"mup_enabled\":true", "\"mup_enabled\":false",
+        "cannot say embedding_scale" },
+    { "afmoe-llama3", "afmoe", NULL, "\"rope_scaling\":null",
+        "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,"
+        "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}",
+        "cannot say how its positions are embedded" },
+    { "latent-llama3", "deepseek_v3", NULL, YARN_OF_V3,
+        "{\"type\":\"llama3\",\"factor\":4,\"low_freq_factor\":1,\"high_freq_factor\":4,"
+        "\"original_max_position_embeddings\":64}",
+        "cannot say how its positions are embedded" },
+    { "latent-longrope", "deepseek_v3", NULL, YARN_OF_V3,
+        "{\"type\":\"longrope\",\"short_factor\":[1,1.5,2,3],\"long_factor\":[1,3,5,7],"
+        "\"original_max_position_embeddings\":64}",
+        "cannot say how its positions are embedded" },
+};
+
+static bool check_unwritten(const struct unwritten *row)
+{
+    struct written written;
+    const enum vkmoe_status status = make(&written, row->golden, row->family, row->old, row->new);
+    return end(&written,
+        status == VKMOE_ERROR_UNSUPPORTED && written.record.lines[VKMOE_LOG_ERROR] == 1
+            && strstr(written.record.last, row->line));
+}
+
 int main(int argc, char **argv)
 {
     TEST_TABLE(tests, { "groups that are all kept", check_groups },
@@ -96,6 +157,7 @@ int main(int argc, char **argv)
     if (!tap_begin(&tap, argc, argv) || !folder_begin("gguf_written"))
         return 2;
     run_clean_tests(&tap, tests, COUNT_OF(tests), folder_empty);
+    TAP_ROWS(&tap, "unwritten", unwritten, COUNT_OF(unwritten), check_unwritten);
     folder_finish();
     return tap_end(&tap);
 }

@@ -7,7 +7,6 @@
 #include <vkmoe/model.h>
 
 #include "check.h"
-#include "checkpoint/gguf_write.h"
 #include "cli/npy.h"
 #include "compare.h"
 #include "folder.h"
@@ -115,66 +114,6 @@ static bool check_converted(const char *name, bool logits)
     return ok;
 }
 
-// Of a checkpoint as the library writes it.
-static bool write_file(vkmoe_checkpoint *model, const char *path)
-{
-    struct gguf_output output;
-    enum vkmoe_status status = vkmoe_gguf_output_make(model, false, &output);
-    FILE *file = status == VKMOE_OK ? fopen(path, "wb") : NULL;
-    if (file)
-        status = vkmoe_gguf_write(&output, &(struct gguf_write_params){ .file = file });
-    const bool closed = file && fclose(file) == 0;
-    vkmoe_gguf_output_finish(&output);
-    return status == VKMOE_OK && closed;
-}
-
-// The same logits of a golden model with another setting and of the file written of it.
-static bool check_written(const char *name, const char *old, const char *new)
-{
-    struct vkmoe_npy ids = { 0 };
-    vkmoe_checkpoint *models[2] = { NULL };
-    struct reference_network networks[2] = { { 0 } };
-    double *logits[2] = { NULL };
-    char path[512];
-    snprintf(path, sizeof path, VKMOE_TEST_GOLDEN "/%s", name);
-    if (!folder_begin("written"))
-        return false;
-    folder_change_config(path, old, new);
-    snprintf(path, sizeof path, "%s", folder_path("model.gguf"));
-    bool ok = read_npy(name, "ids", VKMOE_NPY_I32, &ids)
-        && vkmoe_checkpoint_open(folder, &printing_log, &models[0]) == VKMOE_OK
-        && write_file(models[0], path)
-        && vkmoe_checkpoint_open(path, &printing_log, &models[1]) == VKMOE_OK;
-    for (int i = 0; ok && i < 2; i++) {
-        ok = reference_network_from(models[i], &networks[i]);
-        logits[i] = ok ? compute(&networks[i], ids.data, (uint32_t)ids.elements) : NULL;
-    }
-    const uint64_t count = ids.elements * networks[0].vocabulary;
-    float *written = ok ? allocate(count, sizeof *written) : NULL;
-    for (uint64_t i = 0; written && i < count; i++)
-        written[i] = (float)logits[1][i];
-    ok = ok && compare_floats(name, logits[0], written, count, networks[0].vocabulary, 1e-6).ok;
-    for (int i = 0; i < 2; i++) {
-        free(logits[i]);
-        reference_network_finish(&networks[i]);
-        vkmoe_checkpoint_destroy(&models[i]);
-    }
-    free(written);
-    free(ids.data);
-    folder_finish();
-    return ok;
-}
-
-static const struct written {
-    const char *name, *old, *new;
-} written[] = {
-    { "granitemoeshared", "\"model_type\"", "\"model_type\"" },
-    { "mellum", "\"model_type\"", "\"model_type\"" },
-    { "mimo_v2_flash", "\"model_type\"", "\"model_type\"" },
-    { "step3p5", "\"model_type\"", "\"model_type\"" },
-    { "laguna", "softcapping\": 2.0", "softcapping\": 0.0" },
-};
-
 int main(int argc, char **argv)
 {
     static const char *const names[] = { "arctic", "dbrx", "deepseek_v2", "deepseek_v3", "dots1",
@@ -201,10 +140,5 @@ int main(int argc, char **argv)
         check(VKMOE_TEST_GGUF "/smallthinker-plain-f32", "smallthinker-plain-f32/model.gguf"));
     TAP_TEST(&tap, "cohere2_moe-gguf", check_converted("cohere2_moe", true));
     TAP_TEST(&tap, "cohere2_moe-rms-gguf", check_converted("cohere2_moe-rms", false));
-    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s-written", written[i].name);
-        TAP_TEST(&tap, name, check_written(written[i].name, written[i].old, written[i].new));
-    }
     return tap_end(&tap);
 }

@@ -49,8 +49,7 @@ void vkmoe_family_read_blocks(
         vkmoe_setting_fail(settings, VKMOE_ERROR_INVALID, "names no blocks");
 }
 
-static void read_activation(
-    const struct family *family, struct settings *settings, struct vkmoe_moe_params *params)
+bool vkmoe_family_activation(const char *name, enum vkmoe_activation *out)
 {
     static const struct {
         const char *name;
@@ -65,13 +64,21 @@ static void read_activation(
         { "gelu_pytorch_tanh", VKMOE_ACTIVATION_GELU_TANH },
         { "linear", VKMOE_ACTIVATION_IDENTITY },
     };
-    const char *name = vkmoe_setting_string(settings, family->activation_key, family->activation);
     for (size_t i = 0; i < ARRAY_SIZE(activations); i++) {
         if (strcmp(name, activations[i].name) == 0) {
-            params->activation = activations[i].activation;
-            return;
+            *out = activations[i].activation;
+            return true;
         }
     }
+    return false;
+}
+
+static void read_activation(
+    const struct family *family, struct settings *settings, struct vkmoe_moe_params *params)
+{
+    const char *name = vkmoe_setting_string(settings, family->activation_key, family->activation);
+    if (vkmoe_family_activation(name, &params->activation))
+        return;
     char text[64];
     vkmoe_setting_fail(settings, VKMOE_ERROR_UNSUPPORTED, "%s is \"%s\", an unknown activation",
         family->activation_key, vkmoe_printable(name, text, sizeof text));

@@ -123,6 +123,9 @@ void vkmoe_family_read_experts(
 void vkmoe_family_read_params(
     const struct kind *kind, struct settings *settings, struct vkmoe_moe_params *params);
 
+// The activation of a name that config.json has; false: none.
+bool vkmoe_family_activation(const char *name, enum vkmoe_activation *out);
+
 // Whether that averages what shared and routed experts give; their scale has its half already.
 bool vkmoe_family_averages(const struct family *family, struct settings *settings);
 

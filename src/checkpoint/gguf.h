@@ -52,7 +52,7 @@ uint64_t vkmoe_gguf_needs(const char *architecture);
 void vkmoe_gguf_set_factors(const struct whole *published, struct whole *whole);
 
 // What GGUF files have for the models of a family: the way back from vkmoe_gguf_family(). False:
-// there is no architecture for them that runs whole and is written.
+// there is no architecture for them that runs whole.
 struct gguf_target {
     const char *name;
     enum vkmoe_rope_kind rope;
@@ -64,7 +64,10 @@ struct gguf_target {
     bool gate_by_keys;     // which say how the gate computes; else it is as above
     bool renormalizes;     // if it is not by keys
     bool best_groups;      // with softmax groups count by their best expert
-    bool has_scales;       // Granite's
+    bool score_by_key;     // a key says which score, and nothing else of the gate
+    bool has_scales;       // Granite's: of embeddings, scores and results, and logits' divisor
+    bool embedding_scale;  // is said
+    bool logits_scale;     // is said, and not a divisor
     bool post_norm;        // its norm before experts is called so
     bool sandwich;         // norms before and behind attention and networks
     bool head_gate;        // of each element that heads attend to
@@ -74,6 +77,7 @@ struct gguf_target {
     bool sparsemixer;      // with the jitter that was published
     bool layer_norm;       // norms may have biases, and the head one
     bool centered;         // their epsilon has another key than that of RMS norms
+    bool rms_by_key;       // all are RMS norms if their epsilon has that key
     bool output_norm;      // the norm before experts is called after attention's output
     bool fused;            // queries, keys and values are one tensor, and their clip is said
     bool norm_after_rope;
@@ -82,9 +86,12 @@ struct gguf_target {
     bool bare_bias;     // the bias that selects is exp_probs_b without a suffix
     bool fixed_chunks;  // Llama 4's attention, of which keys say little
     bool extras;        // Gemma 4's, as in struct vkmoe_block_extras
+    bool grok;          // its norms behind attention and experts, its caps, and its dense network
+    bool averages;      // what shared and routed experts give
     bool own_norm;      // Arctic's, likewise, of experts beside a dense network
     bool lists;         // which blocks have windows, and the heads of each
     bool first_full;    // each fourth block has no window, the first one of them
+    bool no_full_rope;  // blocks without a window have no RoPE, but for dense ones
     bool windows_rope;  // those with windows have RoPE of their own, without scaling
     bool halves;        // Step-3.5's, see enum ways
     bool divisors;      // of RoPE may be there

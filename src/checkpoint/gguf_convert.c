@@ -218,10 +218,14 @@ static void add_experts(struct gguf_converter *c, const struct vkmoe_moe_params 
     add_matrix(c, GGUF_GATE_BIAS, &p->gate_bias, e, p->inner);
     add_matrix(c, GGUF_UP_BIAS, &p->up_bias, e, p->inner);
     add_matrix(c, GGUF_DOWN_BIAS, &p->down_bias, e, p->hidden);
-    add_matrix(c, GGUF_SHARED_GATE, &p->shared.gate, p->shared.inner, p->hidden);
-    add_matrix(c, GGUF_SHARED_UP, &p->shared.up, p->shared.inner, p->hidden);
-    add_matrix(c, GGUF_SHARED_DOWN, &p->shared.down, p->hidden, p->shared.inner);
-    add_vector(c, GGUF_SHARED_TOKEN_GATE, &p->shared.token_gate, p->hidden);
+    const bool grok = c->target.grok; // which calls it dense
+    add_matrix(
+        c, grok ? GGUF_DENSE_GATE : GGUF_SHARED_GATE, &p->shared.gate, p->shared.inner, p->hidden);
+    add_matrix(c, grok ? GGUF_DENSE_UP : GGUF_SHARED_UP, &p->shared.up, p->shared.inner, p->hidden);
+    add_matrix(
+        c, grok ? GGUF_DENSE_DOWN : GGUF_SHARED_DOWN, &p->shared.down, p->hidden, p->shared.inner);
+    if (!c->checkpoint->averages) // else it is made of zeros
+        add_vector(c, GGUF_SHARED_TOKEN_GATE, &p->shared.token_gate, p->hidden);
 }
 
 static void add_dense(struct gguf_converter *c, const struct vkmoe_moe_params *p)
@@ -277,7 +281,8 @@ static enum vkmoe_status add_post_norms(struct gguf_converter *c, struct vkmoe_b
 {
     struct vkmoe_block_extras extras = { VKMOE_INIT(vkmoe_block_extras) };
     TRY_RETURN(vkmoe_checkpoint_get_extras(c->checkpoint, block, &extras));
-    add_vector(c, GGUF_POST_ATTENTION_NORM, &extras.attention_post_norm, c->frame.hidden);
+    add_vector(c, c->target.grok ? GGUF_OUTPUT_NORM : GGUF_POST_ATTENTION_NORM,
+        &extras.attention_post_norm, c->frame.hidden);
     add_vector(c, GGUF_POST_NORM, &extras.post_norm, c->frame.hidden);
     return c->out->status;
 }
@@ -314,7 +319,7 @@ static enum vkmoe_status add_block(struct gguf_converter *c)
         return add_extras(c, block, &moe.router);
     if (c->target.own_norm)
         return add_beside(c, block);
-    return c->target.sandwich ? add_post_norms(c, block) : c->out->status;
+    return c->target.sandwich || c->target.grok ? add_post_norms(c, block) : c->out->status;
 }
 
 // -------------------------------------------------------------------------------- ends

@@ -137,6 +137,14 @@ static void put_latent(struct gguf_converter *c)
             c->out->path, (double)c->frame.norm_epsilon, (double)p->norm.epsilon);
 }
 
+// Its factor and cap of scores, and where these grow, which is beyond its context.
+static void put_grok(struct gguf_converter *c, float scale)
+{
+    vkmoe_gguf_put_own_f32(c, "attention.output_scale", scale);
+    vkmoe_gguf_put_own_f32(c, "attn_logit_softcapping", c->attention.soft_cap);
+    vkmoe_gguf_put_own_u32(c, "attention.temperature_length", c->frame.max_positions);
+}
+
 enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
 {
     const struct vkmoe_attention_params *p = &c->attention;
@@ -145,9 +153,9 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
     const float usual = extras ? 1.0f : root;
     const bool by_yarn = p->latent.rank && p->rope.scaling == VKMOE_ROPE_SCALING_YARN;
     if (p->experts != 1 || p->value.experts.experts || p->output.experts.experts
-        || p->position.bias.data || p->tiled_kv || p->soft_cap != 0.0f || p->expert_kv_heads
-        || p->norm_after_rope != c->target.norm_after_rope || p->value_norm != extras
-        || (p->gate.matrix.data != NULL) != c->target.head_gate)
+        || p->position.bias.data || p->tiled_kv || (p->soft_cap != 0.0f && !c->target.grok)
+        || p->expert_kv_heads || p->norm_after_rope != c->target.norm_after_rope
+        || p->value_norm != extras || (p->gate.matrix.data != NULL) != c->target.head_gate)
         GGUF_REFUSE(c, "what its attention computes");
     const bool biased = p->query.bias.data || p->key.bias.data || p->value.bias.data;
     if (biased && c->target.biases == BIASES_NEVER)
@@ -162,7 +170,9 @@ enum vkmoe_status vkmoe_gguf_put_attention(struct gguf_converter *c)
         put_latent(c);
     else
         put_heads(c);
-    if (c->target.has_scales)
+    if (c->target.grok)
+        put_grok(c, scale);
+    else if (c->target.has_scales)
         vkmoe_gguf_put_own_f32(c, "attention.scale", scale);
     else if (!by_yarn && fabsf(scale - usual) > 1e-6f * usual)
         GGUF_REFUSE(c, "how its scores are scaled");

@@ -118,16 +118,18 @@ static enum vkmoe_status put_kinds(struct gguf_converter *c)
 // window and those with one what the first of them has.
 struct survey {
     int32_t heads[MAX_BLOCKS], kv_heads[MAX_BLOCKS];
-    bool windows[MAX_BLOCKS];
+    bool windows[MAX_BLOCKS], turned[MAX_BLOCKS];
     bool there[2];
     struct vkmoe_attention_params first[2];
 };
 
 static bool is_alike(const struct vkmoe_attention_params *a, const struct vkmoe_attention_params *b)
 {
+    const bool turned = a->rope.kind != VKMOE_ROPE_NONE && b->rope.kind != VKMOE_ROPE_NONE;
     return a->head_size == b->head_size && a->value_size == b->value_size
-        && a->rope.kind == b->rope.kind && a->rope.base == b->rope.base
-        && a->rope.size == b->rope.size && a->rope.scaling == b->rope.scaling
+        && (!turned
+            || (a->rope.base == b->rope.base && a->rope.size == b->rope.size
+                && a->rope.scaling == b->rope.scaling))
         && (!a->patterns || a->patterns->left == b->patterns->left);
 }
 
@@ -149,6 +151,7 @@ static enum vkmoe_status survey_blocks(struct gguf_converter *c, struct survey *
         out->heads[b] = (int32_t)p.heads;
         out->kv_heads[b] = (int32_t)p.kv_heads;
         out->windows[b] = window;
+        out->turned[b] = p.rope.kind != VKMOE_ROPE_NONE;
     }
     return c->out->status;
 }
@@ -176,7 +179,9 @@ static void put_rope_of_windows(struct gguf_converter *c, const struct survey *s
     if (c->target.windows_rope ? scaled && s->there[false]
                                : own->rope.scaling != c->attention.rope.scaling)
         GGUF_REFUSE(c, "how RoPE of blocks with a window is scaled");
-    vkmoe_gguf_put_own_f32(c, "rope.freq_base_swa", own->rope.base != 0.0f ? own->rope.base : 1e4f);
+    if (!c->target.no_full_rope)
+        vkmoe_gguf_put_own_f32(
+            c, "rope.freq_base_swa", own->rope.base != 0.0f ? own->rope.base : 1e4f);
     if (turned != vkmoe_gguf_turned_size(c) * (c->target.halves ? 2 : 1)) {
         if (!c->target.windows_rope)
             GGUF_REFUSE(c, "how much of heads RoPE turns in blocks with a window");
@@ -195,8 +200,23 @@ static void put_pattern(struct gguf_converter *c, const bool *windows)
         return;
     vkmoe_gguf_put_own_list(
         c, "attention.sliding_window_pattern", GGUF_ITEMS_BOOL, windows, sizeof *windows);
-    if (c->target.first_full)
+    if (c->target.first_full && c->target.no_full_rope) // nor is there anything that it says here
+        GGUF_REFUSE(c, "which of its blocks have windows and RoPE");
+    else if (c->target.first_full)
         GGUF_UNKNOWN(c, "other blocks than each fourth have no window");
+}
+
+static void check_turned(struct gguf_converter *c, const struct survey *s)
+{
+    for (uint32_t b = 0; b < c->frame.blocks; b++) {
+        const bool dense =
+            !vkmoe_checkpoint_is_moe(c->checkpoint, (struct vkmoe_block){ .index = b });
+        const bool turned = !c->target.no_full_rope || s->windows[b] || dense || !s->there[true];
+        if (s->turned[b] != turned) {
+            GGUF_REFUSE(c, "which of its blocks have RoPE");
+            return;
+        }
+    }
 }
 
 static enum vkmoe_status put_lists(struct gguf_converter *c)
@@ -205,12 +225,17 @@ static enum vkmoe_status put_lists(struct gguf_converter *c)
     TRY_RETURN(survey_blocks(c, &survey));
     put_counts(c, "attention.head_count", survey.heads);
     put_counts(c, "attention.head_count_kv", survey.kv_heads);
+    check_turned(c, &survey);
     if (!survey.there[true]) {
-        GGUF_REFUSE(c, "that no block has a window");
+        if (!c->target.first_full)
+            GGUF_REFUSE(c, "that no block has a window");
         return c->out->status;
     }
+    const uint32_t window = survey.first[true].patterns->left;
     put_pattern(c, survey.windows);
-    vkmoe_gguf_put_own_u32(c, "attention.sliding_window", survey.first[true].patterns->left);
+    vkmoe_gguf_put_own_u32(c, "attention.sliding_window", window);
+    if (c->target.first_full && c->target.no_full_rope && window != 4096)
+        GGUF_UNKNOWN(c, "its windows are not of 4096 positions");
     put_rope_of_windows(c, &survey);
     return c->out->status;
 }

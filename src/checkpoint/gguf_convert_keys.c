@@ -45,7 +45,9 @@ static uint32_t gating_of(const struct vkmoe_router_params *router)
 {
     enum { SOFTMAX = 1, SIGMOID, CHOSEN, SQRT_SOFTPLUS };
     if (router->score == VKMOE_SCORE_IDENTITY)
-        return router->weigh == VKMOE_WEIGH_SOFTMAX ? CHOSEN : 0;
+        return router->weigh == VKMOE_WEIGH_SOFTMAX ? CHOSEN
+            : router->weigh == VKMOE_WEIGH_SIGMOID  ? SIGMOID // which orders them as logits do
+                                                    : 0;
     if (router->weigh != VKMOE_WEIGH_SCORE)
         return 0;
     return router->score == VKMOE_SCORE_SOFTMAX ? SOFTMAX
@@ -72,6 +74,17 @@ static void check_fixed_gate(struct gguf_converter *c, const struct vkmoe_router
         GGUF_REFUSE(c, "that its experts are chosen by groups");
 }
 
+// Sigmoids by their sum, or softmax, which is that of the chosen ones by theirs.
+static void put_score(struct gguf_converter *c, const struct vkmoe_router_params *router)
+{
+    enum { SOFTMAX = 1, SIGMOID };
+    const bool sigmoid = gating_of(router) == SIGMOID;
+    const bool renormalized = router->renormalize.mode != VKMOE_RENORMALIZE_NONE;
+    if (sigmoid != renormalized)
+        GGUF_REFUSE(c, "how its gate weighs experts");
+    vkmoe_gguf_put_own_u32(c, "expert_gating_func", sigmoid ? SIGMOID : SOFTMAX);
+}
+
 static void put_gate(struct gguf_converter *c)
 {
     const struct vkmoe_router_params *router = &c->moe.router;
@@ -79,12 +92,21 @@ static void put_gate(struct gguf_converter *c)
         && fabsf(router->sparsemixer_threshold - 0.02f) < 1e-6f;
     const bool extras = c->target.extras;
     if ((router->select != VKMOE_SELECT_TOP_K && !mixes) || router->rms_norm != extras
-        || (extras && router->rms_epsilon != c->frame.norm_epsilon) || router->soft_cap != 0.0f
-        || router->always || router->capacity || (router->input_scale.data != NULL) != extras
+        || (extras && router->rms_epsilon != c->frame.norm_epsilon)
+        || (router->soft_cap != 0.0f && !c->target.grok) || router->always || router->capacity
+        || (router->input_scale.data != NULL) != extras
         || (router->expert_scale.data != NULL) != extras)
         GGUF_REFUSE(c, "how its gate chooses experts");
     if (mixes) { // the architecture says all of it
         GGUF_UNKNOWN(c, "its gate weighs experts as published");
+        return;
+    }
+    if (c->target.grok)
+        GGUF_UNKNOWN(c, "its gate weighs experts as published");
+    if (router->soft_cap != 0.0f)
+        vkmoe_gguf_put_own_f32(c, "router_logit_softcapping", router->soft_cap);
+    if (c->target.score_by_key) {
+        put_score(c, router);
         return;
     }
     if (!c->target.gate_by_keys) {
@@ -98,7 +120,10 @@ static void put_gate(struct gguf_converter *c)
     vkmoe_gguf_put_own_u32(c, "expert_gating_func", gating_of(router));
     vkmoe_gguf_put_own_bool(
         c, "expert_weights_norm", router->renormalize.mode != VKMOE_RENORMALIZE_NONE);
-    vkmoe_gguf_put_own_f32(c, "expert_weights_scale", router->scale != 0.0f ? router->scale : 1.0f);
+    // The half of an average goes without saying.
+    const float scale = router->scale != 0.0f ? router->scale : 1.0f;
+    vkmoe_gguf_put_own_f32(
+        c, "expert_weights_scale", c->checkpoint->averages ? 2.0f * scale : scale);
     // Where all groups are kept, which llama.cpp ends at, they choose nothing.
     if (router->groups.count <= 1 || router->groups.kept == router->groups.count)
         return;
@@ -140,11 +165,17 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
         || p->weight_on_input != c->target.weight_on_input || p->output_bias.data
         || (p->router_hidden && p->router_hidden != p->hidden))
         GGUF_REFUSE(c, "what its experts compute");
-    vkmoe_gguf_put_own_u32(c, "feed_forward_length", dense_inner ? dense_inner : p->inner);
+    if (p->shared.inner && c->checkpoint->averages != c->target.averages)
+        GGUF_REFUSE(c, "how what shared experts give is added");
+    const uint32_t beside = c->target.grok ? p->shared.inner : 0;
+    vkmoe_gguf_put_own_u32(c, "feed_forward_length",
+        dense_inner  ? dense_inner
+            : beside ? beside
+                     : p->inner);
     vkmoe_gguf_put_own_u32(c, "expert_feed_forward_length", p->inner);
     vkmoe_gguf_put_own_u32(c, "expert_count", p->experts);
     vkmoe_gguf_put_own_u32(c, "expert_used_count", p->experts_per_token);
-    if (p->shared.inner) {
+    if (p->shared.inner && !c->target.grok) {
         const bool whole = !c->target.shared_by_key && p->shared.inner % p->inner == 0;
         vkmoe_gguf_put_own_u32(c, "expert_shared_count", whole ? p->shared.inner / p->inner : 1);
         vkmoe_gguf_put_own_u32(c, "expert_shared_feed_forward_length", p->shared.inner);
@@ -154,34 +185,50 @@ static void put_experts(struct gguf_converter *c, uint32_t dense_inner)
 
 // -------------------------------------------------------------------------------- all
 
-static void put_frame(struct gguf_converter *c)
+// By what embeddings, results and logits are multiplied.
+static void put_scales(struct gguf_converter *c)
 {
     const struct vkmoe_frame *frame = &c->frame;
     const float root = c->target.embedding_root ? sqrtf((float)frame->hidden) : 1.0f;
-    const float scales[] = { frame->embedding_scale / root, frame->residual_scale,
-        frame->logits_scale };
-    static const char *const names[] = { "embedding_scale", "residual_scale", "logit_scale" };
+    const bool divides = c->target.has_scales;
+    const struct {
+        const char *name;
+        float value;
+        bool said;
+    } scales[] = {
+        { "embedding_scale", frame->embedding_scale / root, c->target.embedding_scale },
+        { "residual_scale", frame->residual_scale, divides },
+        { "logit_scale", frame->logits_scale, divides || c->target.logits_scale },
+    };
+    for (uint32_t i = 0; i < ARRAY_SIZE(scales); i++) {
+        const float scale = scales[i].value != 0.0f ? scales[i].value : 1.0f;
+        if (scales[i].said)
+            vkmoe_gguf_put_own_f32(c, scales[i].name, i == 2 && divides ? 1.0f / scale : scale);
+        else if (scale != 1.0f)
+            GGUF_REFUSE(c, scales[i].name);
+    }
+}
+
+static void put_frame(struct gguf_converter *c)
+{
+    const struct vkmoe_frame *frame = &c->frame;
+    const bool layer_norm = c->target.rms_by_key ? frame->layer_norm : c->target.layer_norm;
+    const bool centered = c->target.centered || (c->target.rms_by_key && layer_norm);
+    const bool capped = c->target.extras || c->target.grok;
     if (frame->encoder_blocks || frame->norm_epsilon != frame->block_norm_epsilon
-        || frame->layer_norm != c->target.layer_norm
-        || (frame->head_bias.data && !c->target.layer_norm)
-        || (frame->logits_cap != 0.0f && !c->target.extras))
+        || frame->layer_norm != layer_norm || (frame->head_bias.data && !c->target.layer_norm)
+        || (frame->logits_cap != 0.0f && !capped))
         GGUF_REFUSE(c, "what is around its blocks");
     vkmoe_gguf_put_own_u32(c, "block_count", frame->blocks);
     vkmoe_gguf_put_own_u32(c, "context_length", frame->max_positions);
     vkmoe_gguf_put_own_u32(c, "embedding_length", frame->hidden);
     vkmoe_gguf_put_own_u32(c, "vocab_size", frame->vocabulary);
     vkmoe_gguf_put_own_f32(c,
-        c->target.centered ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+        centered ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
         frame->norm_epsilon);
-    if (frame->logits_cap != 0.0f)
+    if (frame->logits_cap != 0.0f || c->target.grok)
         vkmoe_gguf_put_own_f32(c, "final_logit_softcapping", frame->logits_cap);
-    for (uint32_t i = 0; i < ARRAY_SIZE(scales); i++) {
-        const float scale = scales[i] != 0.0f ? scales[i] : 1.0f;
-        if (c->target.has_scales)
-            vkmoe_gguf_put_own_f32(c, names[i], i == 2 ? 1.0f / scale : scale);
-        else if (scale != 1.0f)
-            GGUF_REFUSE(c, names[i]);
-    }
+    put_scales(c);
 }
 
 // The tokens that end texts, as many as there are keys.
@@ -215,12 +262,15 @@ static enum vkmoe_status check_blocks(struct gguf_converter *c, uint32_t first)
 }
 
 // Of the first block, or of one that has what the keys are about: Gemma 4's last, and where blocks
-// have lists the first without a window, if there is one.
+// have lists the first without a window, or with RoPE, if there is one.
 static enum vkmoe_status find_attention(struct gguf_converter *c)
 {
     struct vkmoe_block block = { .index = c->target.extras ? c->frame.blocks - 1 : 0 };
     TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, block, &c->attention));
-    while (c->target.lists && c->attention.patterns && ++block.index < c->frame.blocks)
+    while (c->target.lists
+        && (c->target.no_full_rope ? c->attention.rope.kind == VKMOE_ROPE_NONE
+                                   : c->attention.patterns != NULL)
+        && ++block.index < c->frame.blocks)
         TRY_RETURN(vkmoe_checkpoint_get_attention(c->checkpoint, block, &c->attention));
     return VKMOE_OK;
 }

@@ -43,7 +43,7 @@ enum ways {
     BARE_BIAS = 16,       // the bias that selects has no suffix
     SUM_UNLESS_SAID = 32, // weights by a key are divided by their sum if it is absent
     FUSED = 64,           // queries, keys and values are one tensor
-    UNWRITTEN = 128,      // this version does not make files of it
+    NO_FULL_ROPE = 128,   // blocks without a window have no RoPE, but for dense ones
     WINDOWS_BASE = 256,   // blocks with a window have a base of RoPE of their own
     WINDOWS_ROPE = 512,   // and have all of it to themselves; the scaling is that of the others
     LISTS = 1024,         // say which blocks have windows, and the heads of each
@@ -115,7 +115,7 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
     const struct architecture *found = NULL;
     for (size_t i = 0; !found && i < ARRAY_SIZE(architectures); i++) {
         const struct architecture *each = &architectures[i];
-        if (!each->not_whole && !(each->ways & UNWRITTEN)
+        if (!each->not_whole
             && (strcmp(each->family, family) == 0
                 || (each->other && strcmp(each->other, family) == 0)))
             found = each;
@@ -130,36 +130,42 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
     const bool sigmoid = preset->router.weigh == VKMOE_WEIGH_SIGMOID;
     const bool extras = whole && whole->names[PLACE_BLOCKS].experts_post_norm;
     const bool chosen = found->gating == GATING_CHOSEN && !sparsemixer && !sigmoid;
+    const bool no_full_rope = found->ways & NO_FULL_ROPE;
     *out = (struct gguf_target){ .name = found->name,
         .rope = found->rope,
         .score = scores[found->gating],
         .weigh = sigmoid ? VKMOE_WEIGH_SIGMOID : VKMOE_WEIGH_SCORE,
         .weight_on_input = preset->weight_on_input,
-        .activation = chosen ? VKMOE_ACTIVATION_SWIGLU_OAI
-            : extras         ? VKMOE_ACTIVATION_GELU_TANH
-                             : VKMOE_ACTIVATION_SILU,
+        .activation = VKMOE_ACTIVATION_SILU,
         .chosen_softmax = chosen,
         .gate_by_keys = found->weights == WEIGHTS_BY_KEY,
         .renormalizes = found->weights == WEIGHTS_SUM,
-        .has_scales = whole && whole->embedding_scale_key,
+        .score_by_key = sigmoid && found->weights == WEIGHTS_SUM,
+        .has_scales = whole && whole->residual_scale_key,
+        .embedding_scale = whole && whole->embedding_scale_key,
+        .logits_scale = whole && whole->logits_scale_key,
         .post_norm = found->needs & BIT(POST_ATTENTION_NORM) && !(found->needs & BIT(POST_NORM)),
         .sandwich = !extras && found->needs & BIT(POST_NORM),
         .head_gate = found->needs & BIT(HEAD_GATE),
         .embedding_root = whole && has_embedding_root(whole),
         .alternate_window = whole && whole->window == WINDOW_ALTERNATE,
-        .fourth_full = whole && whole->window == WINDOW_BUT_EVERY,
+        .fourth_full = whole && whole->window == WINDOW_BUT_EVERY && !no_full_rope,
         .sparsemixer = sparsemixer,
         .layer_norm = whole && whole->layer_norm,
         .centered = whole && has_centered_key(whole, found),
-        .output_norm = found->needs & BIT(OUTPUT_NORM),
+        .rms_by_key = whole && whole->rms_by_key,
+        .output_norm = found->needs & BIT(OUTPUT_NORM) && !gguf_is_grok(found->needs),
         .fused = found->ways & FUSED,
         .norm_after_rope = whole && whole->norm_after_rope,
         .shared_by_key = found->ways & SHARED_BY_KEY,
         .has_interval = found->ways & HAS_INTERVAL,
         .extras = extras,
+        .grok = gguf_is_grok(found->needs),
+        .averages = base && base->shared_sum,
         .own_norm = found->needs & BIT(OWN_NORM),
         .lists = found->ways & LISTS,
         .first_full = found->ways & FIRST_FULL,
+        .no_full_rope = no_full_rope,
         .windows_rope = found->ways & WINDOWS_ROPE,
         .halves = found->ways & HALVES_AND_LIMITS,
         .fixed_chunks = found->ways & FIXED_CHUNKS,
@@ -171,6 +177,10 @@ bool vkmoe_gguf_target(const char *family, struct gguf_target *out)
                                                  : BIASES_SOMETIMES,
         .dense = !(found->ways & NO_DENSE),
         .own_head = found->ways & NEEDS_HEAD };
+    if (chosen)
+        out->activation = VKMOE_ACTIVATION_SWIGLU_OAI;
+    else if (base)
+        vkmoe_family_activation(base->activation, &out->activation);
     return true;
 }
 

@@ -44,6 +44,10 @@ static const struct architecture {
     { "mistral4", "mistral4", .name_only = true },
     { "laguna", "laguna", .name_only = true },
     { "smallthinker", "smallthinker", .name_only = true },
+    { "granitemoeshared", "granitemoe", .name_only = true },
+    { "mellum", "mellum", .name_only = true },
+    { "mimo_v2_flash", "mimo2", .name_only = true },
+    { "step3p5", "step35", .name_only = true },
     { "arctic", "arctic", .name_only = true },
     { "gemma4", "gemma4", .name_only = true }, // gguf_gemma4.c
     { "exaone_moe", "exaone-moe", .name_only = true },
@@ -80,12 +84,6 @@ bool gguf_converts(const char *family)
 {
     const struct architecture *found = find(family);
     return found && !found->name_only;
-}
-
-bool gguf_is_written(const char *family)
-{
-    const struct architecture *found = find(family);
-    return found && !found->grok;
 }
 
 struct converter {

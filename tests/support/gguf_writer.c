@@ -274,7 +274,10 @@ const char *gguf_warning(const char *family)
     static const char *const warnings[][2] = { { "mixtral", "blocks have windows" },
         { "mixtral-q8-0", "blocks have windows" }, { "phimoe", "blocks have windows" },
         { "olmoe", "RoPE is scaled" }, { "qwen3_moe", "attention has biases" },
-        { "gpt_oss", "range is not rounded" }, { "deepseek_v2", "one epsilon for all norms" } };
+        { "gpt_oss", "range is not rounded" }, { "deepseek_v2", "one epsilon for all norms" },
+        { "grok", "gate weighs experts as published" }, { "cohere2_moe", "attention has biases" },
+        { "laguna", "other blocks than each fourth" },
+        { "smallthinker", "not of 4096 positions" } };
     for (size_t i = 0; i < sizeof warnings / sizeof *warnings; i++)
         if (strcmp(warnings[i][0], family) == 0)
             return warnings[i][1];

@@ -96,8 +96,6 @@ const char *gguf_architecture(const char *family);
 // Whether gguf_convert() knows it.
 bool gguf_converts(const char *family);
 
-// Whether the library writes files of it.
-bool gguf_is_written(const char *family);
 // A part of the line, when a random model of the family is written, about what llama.cpp does not
 // know; NULL: there is none.
 const char *gguf_warning(const char *family);
