@@ -38,6 +38,8 @@ SPEC(21, GEMM_RESULT_HALF, 0) // 1: result is; 2: shared_result is; 3: both
 // Of the form with matrices of any size, see lib/gemm_flexible.glsl:
 SPEC(22, GEMM_PARTS, 1)      // of a workgroup, which have matrices of their own
 SPEC(23, GEMM_WIDE_ROWS, 64) // token rows of its larger matrices, up to a tile's
+// Direct, and neither with heads nor with f16: 1: workgroups have parts of K each, see part_units.
+SPEC(24, GEMM_SPLIT, 0)
 
 // Rows of such an h are so many runs of 16 bytes: `columns` in f16, a multiple of 8, and behind
 // them an f32 for each HALF_COLUMNS, the power of two by which these were multiplied. Strides
@@ -66,6 +68,7 @@ struct experts_gemm_push {
     uint bias_stride;
     uint tile_rows;      // direct: rows per tile
     uint first_row_tile; // direct: those before are left out
+    uint part_units;     // GEMM_SPLIT: of a part; result is [token][part][result_columns]
 };
 PUSH(experts_gemm_push)
 

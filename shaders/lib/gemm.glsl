@@ -16,6 +16,22 @@ struct tile {
     bool is_shared;
 };
 
+// Tiles of token rows, direct.
+uint direct_tiles() { return (pc.tokens + pc.tile_rows - 1) / pc.tile_rows; }
+
+// The part of K that this workgroup has, and its units.
+uint part_of_k()
+{
+    return GEMM_SPLIT != 0 ? group_index() / (direct_tiles() * pc.row_tiles) : 0;
+}
+
+uint first_unit() { return GEMM_SPLIT != 0 ? part_of_k() * pc.part_units : 0; }
+
+uint end_unit()
+{
+    return GEMM_SPLIT != 0 ? min(first_unit() + pc.part_units, pc.units) : pc.units;
+}
+
 // False if this workgroup has nothing to do.
 bool find_tile(out tile t)
 {
@@ -23,7 +39,7 @@ bool find_tile(out tile t)
     t.is_shared = GEMM_DIRECT != 0;
     t.expert = pc.experts;
     if (GEMM_DIRECT != 0) {
-        const uint tiles = (pc.tokens + pc.tile_rows - 1) / pc.tile_rows;
+        const uint tiles = direct_tiles();
         t.first = group % tiles * pc.tile_rows;
         t.rows = min(pc.tokens - t.first, pc.tile_rows);
         group /= tiles;
@@ -31,6 +47,10 @@ bool find_tile(out tile t)
             t.expert += group / pc.row_tiles;
             t.pair = (pc.first_row_tile + group % pc.row_tiles) * (BLOCKS / 2);
             return group / pc.row_tiles < GEMM_HEADS;
+        }
+        if (GEMM_SPLIT != 0) {
+            t.pair = (pc.first_row_tile + group % pc.row_tiles) * (BLOCKS / 2);
+            return first_unit() < pc.units;
         }
         t.pair = (pc.first_row_tile + group) * (BLOCKS / 2);
         return group < pc.row_tiles;
@@ -125,7 +145,8 @@ place place_of(tile t, uint i)
     }
     const uint row = t.is_shared ? row_of_token(t, t.first + i)
         : GEMM_UP != 0 && GEMM_TO_PAIRS == 0 ? t.first + i : pair_of(t, i);
-    return place(uvec2(pc.result), row * pc.result_stride, pc.result_columns);
+    return place(uvec2(pc.result), row * pc.result_stride + part_of_k() * pc.result_columns,
+        pc.result_columns);
 }
 
 // Block `b` of the workgroup's.

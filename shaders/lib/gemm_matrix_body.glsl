@@ -240,7 +240,11 @@ void BODY(tile t)
 #ifdef FLEXIBLE
     const uint ACROSS = WIDE * SN;
 #endif
+    // Of the matrix, and of those the part that is this workgroup's.
     const uint columns = (pc.units * 8 + GEMM_SLICE - 1) / GEMM_SLICE * GEMM_SLICE;
+    const uint first_column = first_unit() * 8;
+    const uint end_column =
+        GEMM_SPLIT != 0 ? min(first_column + pc.part_units * 8, columns) : columns;
     if (gl_LocalInvocationIndex == 0)
         staged_again = 0;
 #ifdef LEAN
@@ -291,35 +295,36 @@ void BODY(tile t)
         unit x[MOST_OWN];
 #ifdef UNPACK
         uvec4 weights[2 * MOST_CHUNKS], low_weights[2 * MOST_CHUNKS];
-        FETCH_WEIGHTS(0)
-        BRING_WEIGHTS(0)
+        FETCH_WEIGHTS(first_column)
+        BRING_WEIGHTS(first_column)
 #else
         const uint64_t base = packUint2x32(load_u32x2(pc.table, t.expert));
         uint64_t weights[RUNS];
         // Subgroups past the matrix have its last rows, and store nothing.
         [[unroll]] for (uint i = 0; i < RUNS; i++)
             weights[i] = base
-                + uint64_t(min(t.pair + first_row / 16 + i, strips - 1) * (columns * 32));
+                + uint64_t(min(t.pair + first_row / 16 + i, strips - 1) * (columns * 32)
+                    + first_column * 32);
 #endif
         [[unroll]] for (uint i = 0; i < SUMS_COUNT; i++)
             sums[i] = SUMS(0.0);
-        FETCH(0)
+        FETCH(first_column)
 #define HALF(n) scale_half(halves[n], factor[n])
         STAGE(0, 0.0)
-        uint k = 0, side = 0;
+        uint k = first_column, side = 0;
         if (GEMM_HALF != 0 && uneven) { // first: NVK makes the other one better then
             do { // slices, whose next ones have one factor
                 const uint run = (k + GEMM_SLICE) / HALF_COLUMNS;
                 FIND_FACTORS(run + 1)
-                const uint end = min((run + 1) * HALF_COLUMNS - GEMM_SLICE, columns);
+                const uint end = min((run + 1) * HALF_COLUMNS - GEMM_SLICE, end_column);
 #define END end
 #include "lib/gemm_matrix_slices.glsl"
-            } while (k < columns);
+            } while (k < end_column);
         } else {
 #undef HALF
 #undef END
 #define HALF(n) halves[n]
-#define END columns
+#define END end_column
 #include "lib/gemm_matrix_slices.glsl"
         }
 #undef HALF

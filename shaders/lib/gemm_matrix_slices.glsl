@@ -3,7 +3,7 @@
 // registers.
 
     do {
-        const uint next = min(k + GEMM_SLICE, columns - GEMM_SLICE);
+        const uint next = min(k + GEMM_SLICE, end_column - GEMM_SLICE);
 #ifdef ROLLED
         barrier();
         uint s = 0;

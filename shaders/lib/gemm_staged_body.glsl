@@ -23,13 +23,14 @@ void BODY(tile t)
         high[w] = vec4(0);
     }
 
-    uint i = 0;
+    uint i = first_unit();
     unit m = unit_zero(), x = unit_zero();
     // A last odd half slice has no unit: it reads the one before and counts it as zero.
-    const uint last = pc.units - 1;
-    m = load_weight(GEMM_TYPE, matrix, pc.units, load_block, min(load_half, last), load_r);
+    const uint last = end_unit() - 1;
+    const uint first = min(i + load_half, last);
+    m = load_weight(GEMM_TYPE, matrix, pc.units, load_block, first, load_r);
     if (loads_row)
-        x = load_row(GEMM_PACKED != 0, pc.source, source, min(load_half, last), pc.source_columns);
+        x = load_row(GEMM_PACKED != 0, pc.source, source, first, pc.source_columns);
     do {
         if (i + load_half > last)
             m = x = unit_zero();
