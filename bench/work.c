@@ -177,6 +177,8 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
     work->groups = d->indirect ? tiles * row_tiles + shared_groups : d->groups;
     work->group_bytes = matrix + push->tile_rows * row_bytes;
     work->turn_bytes = slice / BLOCK * (work->group_bytes / push->units);
+    if (d->spec[GEMM_SPLIT])
+        work->group_bytes *= (double)push->part_units / push->units;
     work->bytes = matrix * (experts * row_tiles + (shared ? push->shared_row_tiles : 0))
         + work->live_rows * row_bytes;
     work->waits = 3; // tile, row, address

@@ -47,6 +47,8 @@ static bool check_scratch(const struct attention_run *run)
             bound += t * latent_bound(p) * 4;
         if (p->nsa.compressed)
             bound += t * p->heads * (2 * p->head_size + p->nsa.top + 3) * 4;
+        if (p->hidden >= 1024 || width >= 1024)
+            bound += 3 << 20;
         if (run->c->has & ATTENTION_GATE)
             bound += t * p->heads * (p->gate.wide ? p->head_size : 1) * 4;
         if (!scratch_fits(

@@ -81,6 +81,8 @@ enum vkmoe_status vkmoe_attention_record_linear(const struct attention_pass *pas
     const struct experts *linear, struct direct_operands operands)
 {
     TRY_RETURN(vkmoe_attention_order(pass, linear, &operands));
+    if (pass->plan->has_parts)
+        operands.parts = scratch_at(pass, pass->plan->partials);
     return vkmoe_linear_record_part(pass->stream, linear, &operands);
 }
 

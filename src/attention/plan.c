@@ -207,16 +207,24 @@ static bool can_finish(const vkmoe_attention *a, uint32_t tokens)
         && (a->value.rows == 0 || vkmoe_experts_finish_heads(&a->value));
 }
 
-// Of what is brought into the order of a projection's columns, for one token; 0: nothing is.
-static uint32_t widest_ordered(const vkmoe_attention *a)
+// What all projections take, one after the other.
+struct projections {
+    uint32_t ordered; // elements of a token, of what is brought into an order
+    uint64_t parts;   // bytes
+};
+
+static struct projections plan_projections(const vkmoe_attention *a, uint32_t tokens)
 {
     const struct experts *const products[] = { &a->query, &a->kv, &a->value, &a->gate, &a->nsa.gate,
         &a->latent.query_down, &a->output };
-    uint32_t widest = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(products); i++)
+    struct projections most = { 0 };
+    for (size_t i = 0; i < ARRAY_SIZE(products); i++) {
         if (products[i]->order)
-            widest = MAX(widest, products[i]->columns);
-    return widest;
+            most.ordered = MAX(most.ordered, products[i]->columns);
+        if (!a->routed || products[i] == &a->kv)
+            most.parts = MAX(most.parts, vkmoe_experts_parts_size(products[i], tokens));
+    }
+    return most;
 }
 
 struct attention_plan vkmoe_attention_plan(
@@ -229,13 +237,16 @@ struct attention_plan vkmoe_attention_plan(
     plan_queries(a, tokens, &plan);
     plan_keys(a, &plan);
     plan.finishes = can_finish(a, tokens);
-    plan.partials = vkmoe_scratch_take(&plan.size, vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE));
+    const struct projections projections = plan_projections(a, plan.tokens);
+    plan.partials = vkmoe_scratch_take(
+        &plan.size, MAX(vkmoe_tuning(a->device, TUNE_PARTIALS_SIZE), projections.parts));
+    plan.has_parts = projections.parts > 0;
     plan.rotations =
         vkmoe_scratch_take(&plan.size, rope_is_dynamic(&p->rope) ? p->rope.size * 4 : 0);
     const uint64_t rows = (uint64_t)plan.tokens * plan.rows_a_token;
     plan.choices = vkmoe_scratch_take(&plan.size, rows * p->heads * a->patterns.top * 4);
     plan.gates = vkmoe_scratch_take(&plan.size, (uint64_t)plan.tokens * a->gate.rows * 4);
-    plan.ordered = vkmoe_scratch_take(&plan.size, (uint64_t)plan.tokens * widest_ordered(a) * 4);
+    plan.ordered = vkmoe_scratch_take(&plan.size, (uint64_t)plan.tokens * projections.ordered * 4);
     if (is_nsa(a))
         vkmoe_nsa_plan(a, &plan);
     const uint32_t last_rows = ((tokens - 1) % plan.tokens + 1) * plan.rows_a_token;

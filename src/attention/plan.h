@@ -35,6 +35,7 @@ struct attention_plan {
     uint64_t query, key, value; // of this pass's tokens
     uint64_t partials, rotations, choices;
     uint64_t gates;   // f32 [tokens][rows of the gate], logits
+    bool has_parts;   // of projections (weights/experts.h), where partials lie
     uint64_t ordered; // what a projection multiplies, if it is brought into an order (order.h)
     uint64_t size;
 };

@@ -33,6 +33,8 @@ static const struct tuned rows[] = {
         "2 to 4 tokens took 0.7 to 1 times as long sorted" },
     { TUNE_DIRECT_TOKENS, CPU, 4,       false, NOT_KEPT },
     { TUNE_DIRECT_TOKENS, GPU, 64,      false, NO_GPU "; a GEMM of few rows has few workgroups" },
+    { TUNE_DIRECT_GROUPS, CPU, 1,       false, "no form for CPUs is cut along K" },
+    { TUNE_DIRECT_GROUPS, GPU, 128,     false, NO_GPU "; one for each core of a large one" },
     { TUNE_DECODE_TOGETHER, CPU, 1,     false, LAVAPIPE "see lib/decode.glsl" },
     { TUNE_DECODE_TOGETHER, GPU, 4,     false, NO_GPU "; 8 spill on Intel and Adreno" },
     { TUNE_DECODE_BLOCKS, CPU, 4,       false, NOT_KEPT },

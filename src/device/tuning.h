@@ -12,6 +12,7 @@ enum tune {
     TUNE_DECODE_TOKENS,   // the most that the decode kernels get
     TUNE_COLUMN_TOKENS,   // likewise, where lanes would own columns of 16 bits
     TUNE_DIRECT_TOKENS,   // likewise, of one matrix for all of them
+    TUNE_DIRECT_GROUPS,   // workgroups of a product of many tokens with one matrix, worth as many
     TUNE_DECODE_TOGETHER, // of which a lane has sums at once
     TUNE_DECODE_BLOCKS,   // blocks of 8 matrix rows for a workgroup of theirs
     TUNE_ROUTE_TOKENS,    // for a workgroup of route

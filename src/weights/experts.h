@@ -227,9 +227,14 @@ struct direct_operands {
     // Few tokens; NULL: none. With a residual y is added to.
     const struct folded_norm *norm;
     const struct residual *residual;
+    // Many tokens: room for vkmoe_experts_parts_size(), so that more workgroups than there are
+    // tiles can have parts of K; 0: there is none.
+    uint64_t parts;
 };
 enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);
+// What it takes besides, of up to so many tokens.
+uint64_t vkmoe_experts_parts_size(const struct experts *experts, uint32_t tokens);
 // The same for few tokens, at most shapes.direct_tokens.
 enum vkmoe_status vkmoe_experts_direct_few(
     vkmoe_stream *stream, const struct experts *experts, const struct direct_operands *operands);

@@ -4,6 +4,7 @@
 #include "base/common.h"
 #include "base/try.h"
 
+#include "shaders/combine.h"
 #include "shaders/experts_gemm.h"
 #include "shaders/plan.h"
 
@@ -272,6 +273,87 @@ enum vkmoe_status vkmoe_experts_gemm_down(vkmoe_stream *stream, const struct exp
     return run_classes(stream, e, sorted, scratch, &push, &d);
 }
 
+// --------------------------------------------------------------------- one matrix, cut
+
+enum {
+    MOST_PARTS = 8,
+    LEAST_PART = 64,                // units
+    MOST_PARTS_SIZE = 4 * (1 << 20) // bytes; more take longer to be added up than they save
+};
+
+// A product with one matrix may have fewer workgroups than a card has cores, each of which waits
+// for memory in every turn of its loop. Where they are a quarter or less, parts of K have
+// workgroups of their own. Integrated GPUs have few cores.
+static uint32_t choose_parts(const struct experts *e, uint32_t groups, uint32_t tokens)
+{
+    const uint32_t wanted = vkmoe_tuning(e->device, TUNE_DIRECT_GROUPS);
+    const uint64_t size = (uint64_t)tokens * e->rows * 4;
+    uint32_t parts = 1;
+    if (groups * 4 > wanted || e->device->gpu.info.type == VKMOE_DEVICE_TYPE_INTEGRATED)
+        return 1;
+    while (parts < MOST_PARTS && groups * parts * 2 <= wanted && parts * 2 * size <= MOST_PARTS_SIZE
+        && e->matrices[0].units / (parts * 2) >= LEAST_PART)
+        parts *= 2;
+    return parts;
+}
+
+uint64_t vkmoe_experts_parts_size(const struct experts *e, uint32_t tokens)
+{
+    enum { ROWS = 256 }; // of the largest tiles
+    if (e->count == 0 || tokens <= e->shapes.direct_tokens
+        || choose_parts(e, div_up(e->rows, ROWS), 1) == 1)
+        return 0;
+    return MIN((uint64_t)MOST_PARTS * tokens * e->rows * 4, MOST_PARTS_SIZE);
+}
+
+// Adds up the parts of each row, in their order.
+static enum vkmoe_status add_parts(
+    vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o, uint32_t parts)
+{
+    const uint32_t run_length = 4, lanes = e->shapes.combine_lanes;
+    const uint64_t dummy = vkmoe_device_dummy_address(e->device);
+    const struct combine_push push = {
+        .outputs = o->parts,
+        .weights = dummy,
+        .shared_weights = dummy,
+        .output_bias = address_or_dummy(e->device, e->bias),
+        .y = o->y,
+        .tokens = o->tokens,
+        .k = parts,
+        .columns = e->rows,
+        .runs = div_up(e->rows, run_length),
+    };
+    return stream_run(stream, &(struct dispatch) {
+        .kernel = KERNEL_combine,
+        .spec = {
+            [COMBINE_LANES] = lanes,
+            [COMBINE_UNWEIGHTED] = 2,
+            [COMBINE_OUTPUT_BIAS] = e->bias != NULL,
+            [COMBINE_RUN] = run_length,
+        },
+        .push = &push,
+        .groups = div_up(o->tokens * push.runs, lanes),
+    });
+}
+
+// Of a product that is recorded otherwise as `push` and `d` have it.
+static enum vkmoe_status run_parts(vkmoe_stream *stream, const struct experts *e,
+    const struct variant *form, const struct direct_operands *o, uint32_t parts,
+    struct experts_gemm_push *push, struct dispatch *d)
+{
+    const uint32_t whole = HALF_COLUMNS / 8; // so that parts begin where blocks do
+    push->part_units = (uint32_t)align_up(div_up(push->units, parts), whole);
+    parts = div_up(push->units, push->part_units);
+    push->result = o->parts;
+    push->result_stride = parts * push->result_columns;
+    d->spec[GEMM_SPLIT] = 1;
+    d->spec[GEMM_BIAS] = 0;
+    d->groups *= parts;
+    d->beside = false; // the parts before have been added up
+    TRY_RETURN(run_gemm(stream, e, form, push, d));
+    return add_parts(stream, e, o, parts);
+}
+
 enum vkmoe_status vkmoe_experts_direct(
     vkmoe_stream *stream, const struct experts *e, const struct direct_operands *o)
 {
@@ -302,5 +384,9 @@ enum vkmoe_status vkmoe_experts_direct(
         .groups = push.row_tiles * div_up(o->tokens, push.tile_rows) * MAX(o->heads, 1),
         .beside = o->beside,
     };
-    return run_gemm(stream, &own, form, &push, &d);
+    const bool all = o->first_row == 0 && (o->end_row == 0 || o->end_row == rows);
+    const bool can_split = o->parts && all && form->needs & NEED_gpu;
+    const uint32_t parts = can_split ? choose_parts(&own, d.groups, o->tokens) : 1;
+    return parts > 1 ? run_parts(stream, &own, form, o, parts, &push, &d)
+                     : run_gemm(stream, &own, form, &push, &d);
 }

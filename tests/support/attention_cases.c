@@ -40,6 +40,10 @@ const struct attention_case attention_cases[] = {
     {"gate-apart-fast", DENSE(70, 64, 32, 4, 2), HALF, FAST, .attention.gate.wide = true,
         .dtype = VKMOE_DTYPE_F16, .has = ATTENTION_GATE | ATTENTION_KEYS_F32
             | ATTENTION_SINKS | ATTENTION_SLOW},
+    // Long rows of few tiles, which cards multiply in parts.
+    {"parts", DENSE(70, 1024, 128, 8, 2), HALF, .has = ATTENTION_BIASES},
+    {"parts-fast-f16", DENSE(90, 1032, 128, 9, 3), HALF, FAST, .history = 3,
+        .dtype = VKMOE_DTYPE_F16},
     {"mimo-prefill", MIMO(40), PATTERNS({.left = 9}), .has = ATTENTION_SINKS},
     {"mimo-decode", MIMO(1), .history = 40, .cache_dtype = VKMOE_DTYPE_F16,
         .has = ATTENTION_SINKS},
