@@ -53,8 +53,9 @@ static const struct attention_shape shapes[] = {
     { "t5", 64, 4, 4, 1, .reach = 128, .cache = VKMOE_DTYPE_F16 },
 };
 
-// Products in integers, and what finishes heads behind them.
+// Products in integers, and what finishes heads behind them; those of many tokens in parts.
 static const struct attention_shape quantised[] = {
+    { "f16", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_F16 },
     { "q8_0", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_Q8_0 },
     { "q8_0 cached", 64, 8, 1, 1, .cache = VKMOE_DTYPE_Q8_0, .dtype = VKMOE_DTYPE_Q8_0 },
     { "q4_0", 128, 8, 1, 1, .normed = true, .cache = VKMOE_DTYPE_F16, .dtype = VKMOE_DTYPE_Q4_0 },
@@ -206,7 +207,8 @@ void record_attentions(vkmoe_device *device,
 {
     static const struct attention_tokens every[] = { { 1 }, { 8 }, { MAX_TOKENS_HERE },
         { MAX_TOKENS_HERE, true } },
-                                         few[] = { { 1, true }, { 8, true } };
+                                         few[] = { { 1, true }, { 8, true }, { 128 },
+                                             { 128, true } };
     for (size_t i = 0; i < ARRAY_SIZE(shapes) + ARRAY_SIZE(quantised); i++) {
         const bool is_plain = i < ARRAY_SIZE(shapes);
         const struct attention_shape *s =
