@@ -110,8 +110,10 @@ static void read_groups(const struct value *object, struct quantisation *out)
             refuse(out, "its groups of modules differ in bits or in group_size");
         out->bits = bits ? bits : out->bits;
         out->group = columns ? columns : out->group;
+        // true and dynamic are other names of group, with weight columns stay in place.
         const char *order = get_string(weights, "actorder");
-        out->reordered = out->reordered || (order && strcmp(order, "group") == 0);
+        out->reordered = out->reordered || value_is_true(vkmoe_value_member(weights, "actorder"))
+            || (order && (strcasecmp(order, "group") == 0 || strcasecmp(order, "dynamic") == 0));
         read_pair(vkmoe_value_member(weights, "block_structure"), out->block);
     }
 }

@@ -257,6 +257,15 @@ enum vkmoe_status vkmoe_scheme_check_order(const struct assembled *m, const stru
     return find_order(&copy, log, false);
 }
 
+// Names the part that is not there, unless the values are not.
+static void set_absent(struct assembled *m, const struct tensor *part)
+{
+    if (m->absence)
+        return;
+    m->absence = part->absence;
+    m->parts[PART_VALUES] = vkmoe_stored_of(part);
+}
+
 enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const char *zeros_tail,
     const char *order_tail, const char *zeros_dtype, uint64_t zeros_count, struct assembled *m)
 {
@@ -267,12 +276,14 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
             return vkmoe_scheme_misfit(candidate, zeros);
         m->parts[PART_ZEROS] = vkmoe_stored_of(zeros);
     } else if (zeros) {
-        m->absence = zeros->absence;
+        set_absent(m, zeros);
     }
     if (order && !order->absence) {
         if (strcmp(order->dtype, "I32") != 0 || order->elements != m->columns)
             return vkmoe_scheme_misfit(candidate, order);
         m->parts[PART_ORDER] = vkmoe_stored_of(order);
+    } else if (order) {
+        set_absent(m, order);
     }
     if (candidate->quantisation->reordered && m->scheme->orders && !order && m->row_scales > 1)
         return SCHEME_FAIL(candidate, INVALID, candidate->values,
@@ -280,8 +291,9 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
             "(desc_act, or actorder)",
             candidate->stem, order_tail);
     // Else it is looked at when rows are made, as it is large.
-    return candidate->quantisation->reordered ? find_order(m, candidate->log, m->scheme->orders)
-                                              : VKMOE_OK;
+    return candidate->quantisation->reordered && !m->absence
+        ? find_order(m, candidate->log, m->scheme->orders)
+        : VKMOE_OK;
 }
 
 // Floats have a 0 that is negative.

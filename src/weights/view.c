@@ -137,15 +137,15 @@ static enum vkmoe_status read_floats(const struct vkmoe_view *view, const struct
 
 // Puts the columns of [rows][columns], which are in the order of the view's file, in their own.
 static enum vkmoe_status put_back(const struct vkmoe_view *view, const struct vkmoe_log *log,
-    uint32_t rows, uint32_t columns, float *values)
+    uint32_t rows, uint32_t columns, bool transposed, float *values)
 {
     uint64_t stored_columns = 0;
     const uint32_t *order = vkmoe_view_order(view, &stored_columns);
     if (!order)
         return VKMOE_OK;
-    if (stored_columns != columns)
+    if (stored_columns != columns || transposed)
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-            "%s: a part of the columns of a matrix whose columns are stored in another order",
+            "%s: a part of a matrix, or its transpose, whose columns are stored in another order",
             view->file->path);
     float *stored = malloc(columns * sizeof *stored);
     if (!stored)
@@ -173,7 +173,7 @@ enum vkmoe_status vkmoe_view_floats(const struct vkmoe_view *view, const struct 
     else
         convert(&resolved, rows, columns, columns, 1, *out);
     if (status == VKMOE_OK)
-        status = put_back(view, log, rows, columns, *out);
+        status = put_back(view, log, rows, columns, resolved.column_stride != 1, *out);
     if (status != VKMOE_OK) {
         free(*out);
         *out = NULL;
