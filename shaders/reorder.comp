@@ -25,7 +25,8 @@ void main()
         float value = 0.0;
         if (column < pc.columns)
             value = load_f32(pc.x,
-                row / pc.sharing * pc.x_stride + load_u32(pc.orders, order_of(row) + column));
+                row / pc.sharing * pc.x_stride
+                    + min(load_u32(pc.orders, order_of(row) + column), pc.columns - 1));
         store_f32(pc.result, at, value);
     }
 }

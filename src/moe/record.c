@@ -42,6 +42,7 @@ static enum vkmoe_status order_inputs(
     if (!experts->order)
         return VKMOE_OK;
     o->x = ordered;
+    o->expert_tokens = pairs.tokens;
     o->pairs.tokens = pairs.tokens * pairs.k;
     o->pairs.k = 1;
     return vkmoe_reorder_record(pass->stream,

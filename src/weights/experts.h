@@ -150,8 +150,9 @@ struct up_operands {
     // expert multiplies, which is by itself then. 0: x.
     uint64_t shared_x; // [shared_tokens][columns]
     uint32_t shared_tokens;
-    uint64_t h;        // [tokens * k][rows, padded]: of pairs, or of sorted rows
-    uint64_t shared_h; // [tokens][rows of the shared expert, padded]
+    uint32_t expert_tokens; // that one expert has at most; 0: as many as there are
+    uint64_t h;             // [tokens * k][rows, padded]: of pairs, or of sorted rows
+    uint64_t shared_h;      // [tokens][rows of the shared expert, padded]
     struct activation activation;
     float shared_limit;             // of the activation of a shared expert that is alone
     bool beside;                    // see struct dispatch

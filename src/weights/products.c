@@ -171,7 +171,7 @@ enum vkmoe_status vkmoe_experts_decode_up(
     vkmoe_stream *stream, const struct experts *e, const struct up_operands *o)
 {
     const uint32_t blocks = decode_blocks(e, KERNEL_decode_up);
-    const uint32_t tile = decode_tile_tokens(o->pairs.tokens);
+    const uint32_t tile = decode_tile_tokens(o->expert_tokens ? o->expert_tokens : o->pairs.tokens);
     const uint64_t dummy = vkmoe_device_dummy_address(e->device);
     struct decode_up_push push = {
         PAIRS_OPERANDS(o->pairs),
