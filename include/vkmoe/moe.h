@@ -528,7 +528,8 @@ VKMOE_API uint64_t vkmoe_cache_device_size(const vkmoe_cache *cache);
 //     with a gate: tokens * heads * 4, or if it is wide tokens * heads * head_size * 4
 //     of a folder whose columns are in another order (GPTQ's desc_act), the widest matrix's:
 //         tokens * columns * 4, and of several experts as vkmoe_moe_scratch_size() has it
-//     on discrete GPUs, of more than 64 tokens and matrices of 1024 columns or more: 3 MiB
+//     on GPUs that are not integrated, of more than 64 tokens and matrices of 1024 columns or
+//         more: 3 MiB
 VKMOE_API uint64_t vkmoe_attention_scratch_size(const vkmoe_attention *attention, uint32_t tokens);
 
 struct vkmoe_attention_forward_params {

@@ -97,8 +97,8 @@ static enum vkmoe_status create_matrices(
         &out->shared.matrix);
 }
 
-// Whose shared expert is multiplied by itself if any x is brought into an order. Gate and up have
-// theirs in common, or would be apart.
+// If x is brought into an order anywhere, the shared expert has a product of its own. Gate and up
+// have their order in common, or would be apart.
 static enum vkmoe_status create_orders(
     struct loading *loading, const struct experts_source *s, struct experts *out)
 {

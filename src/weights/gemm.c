@@ -336,7 +336,7 @@ static enum vkmoe_status add_parts(
     });
 }
 
-// Of a product that is recorded otherwise as `push` and `d` have it.
+// In so many parts the product that `push` and `d` describe uncut.
 static enum vkmoe_status run_parts(vkmoe_stream *stream, const struct experts *e,
     const struct variant *form, const struct direct_operands *o, uint32_t parts,
     struct experts_gemm_push *push, struct dispatch *d)
@@ -385,7 +385,8 @@ enum vkmoe_status vkmoe_experts_direct(
         .beside = o->beside,
     };
     const bool all = o->first_row == 0 && (o->end_row == 0 || o->end_row == rows);
-    const bool can_split = o->parts && all && form->needs & NEED_gpu;
+    const bool plain = !o->heads && !o->half && !o->shared;
+    const bool can_split = o->parts && all && plain && form->needs & NEED_gpu;
     const uint32_t parts = can_split ? choose_parts(&own, d.groups, o->tokens) : 1;
     return parts > 1 ? run_parts(stream, &own, form, o, parts, &push, &d)
                      : run_gemm(stream, &own, form, &push, &d);

@@ -5,7 +5,7 @@
 #include "weights/experts.h"
 
 // From up to MATRIX_PARTS views below each other, [rows[i]][columns], of one dtype and one order of
-// columns, which who multiplies brings x into;
+// columns, into which x must be brought first;
 // `biases` likewise, NULL or with absent ones where there is none. Nothing is left on failure.
 #define MATRIX_PARTS 4
 enum vkmoe_status vkmoe_linear_create(struct loading *loading,
