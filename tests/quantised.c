@@ -164,7 +164,8 @@ static void test_way(struct tap *tap, struct harness *harness, const struct way 
         tap_result(tap, ok && check_values(path, folder_path("plain")), name);
     ok = ok && (!model_wanted || check_model(harness, TOKENS));
     if (model_wanted) // what x is brought into an order for is another kernel with few tokens
-        tap_result(tap, ok && (!way->ordered || check_model(harness, 3)), model);
+        tap_result(tap,
+            ok && (!way->ordered || (check_model(harness, 3) && check_model(harness, 1))), model);
     whole_checkpoint_finish(&whole);
 }
 
@@ -336,6 +337,13 @@ static const struct {
     { "an order that is missing", GPTQ("\"bits\":4,\"desc_act\":true"),
         "m.qweight:I32:8,32:1024 m.scales:F16:2,32:128 m.qzeros:I32:2,4:32", 0, VKMOE_ERROR_INVALID,
         "m.qweight has no order of columns, in a tensor m.g_idx, though the settings say that" },
+#define ORDERED(how) \
+    PACKED(",\"config_groups\":{\"a\":{\"weights\":{\"num_bits\":8,\"group_size\":32," \
+           "\"actorder\":" how "}}}"), \
+        "m.weight_packed:I32:8,16:512 m.weight_scale:F32:8,2:64 m.weight_shape:I64:2:16"
+    { "an order by true", ORDERED("true"), 0, VKMOE_ERROR_INVALID, "has no order of columns" },
+    { "a dynamic order", ORDERED("\"dynamic\""), 0, VKMOE_ERROR_INVALID,
+        "has no order of columns" },
     { "columns in another order, unsaid", GPTQ("\"bits\":4"), OUT_OF_ORDER, 0,
         VKMOE_ERROR_UNSUPPORTED, "desc_act" },
     { "no factor", PACKED(""), "m.weight_packed:U8:8,32:256 m.weight_scale:F8_E4M3:8,4:32", 0,
