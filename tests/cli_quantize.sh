@@ -22,6 +22,11 @@ wrong() {
     refuse "$1" "$2" quantize "${@:3}"
 }
 
+# gguf COMMAND FILE... - see support/gguf_file.py.
+gguf() {
+    python3 "$here/support/gguf_file.py" "$@"
+}
+
 # The command line, types and what is wrong with them.
 wrong 2 "--type is missing" "$model" "$tmp/x.gguf"
 wrong 2 "DST is missing" "$model" --type f16
@@ -112,6 +117,22 @@ for name in config.json chat_template.jinja cl100k.tiktoken; do
     wrong 1 "is an input too, and would be overwritten" "$tmp/folder" "$tmp/folder/$name" \
         --type q8_0
 done
+mkdir "$tmp/linked" "$tmp/parts"
+ln -s "$tmp/folder/config.json" "$tmp/folder/model.safetensors" "$tmp/linked"
+gguf cut "$tmp/f16.gguf" "$tmp/parts/m-0000"{1,2}-of-00002.gguf || problem "cannot be cut"
+cat "$tmp/folder"/*.* "$tmp/parts"/* | cksum >"$tmp/sum"
+from=(--tokens "$tmp/ids.npy" --output)
+refuse 1 "is an input too" logits "$tmp/parts"/*1-of*.gguf "${from[@]}" "$tmp/parts"/*2-of*.gguf
+for name in config.json model.safetensors; do
+    wrong 1 "is an input too" "$tmp/linked" "$tmp/folder/$name" --type q8_0
+    refuse 1 "is an input too" logits "$tmp/linked" "${from[@]}" "$tmp/folder/$name"
+    refuse 1 "is an input too" route "$tmp/linked" --tokens "$tmp/ids.npy" \
+        --svg "$tmp/folder/$name"
+done
+cat "$tmp/folder"/*.* "$tmp/parts"/* | cksum | cmp -s - "$tmp/sum" || problem "a model was changed"
+expect 0 logits "$tmp/parts"/*1-of*.gguf "${from[@]}" "$tmp/x.npy"
+same "$tmp/x.npy" "$tmp/f16.npy"
+rm -r "$tmp/parts" "$tmp/linked" "$tmp/x.npy"
 wrong 1 "/dev/full: cannot write: No space left" "$model" /dev/full --type q4_0
 wrong 1 "it is a directory" "$model" "$tmp" --type q4_0
 before=$(ulimit -f)
@@ -149,39 +170,10 @@ exec(sys.stdin.read())
 c.save('$tmp/$1')" || problem "cannot make $1"
 }
 
-# keys FILE - its keys, each with its value; of an array how many there are, and some of them.
-keys() {
-    python3 - "$@" <<'PY'
-import struct, sys
-data, at = open(sys.argv[1], "rb").read(), 16
-def take(form):
-    global at
-    values = struct.unpack_from("<" + form, data, at)
-    at += struct.calcsize("<" + form)
-    return values[0]
-def text():
-    global at
-    size = take("Q")
-    at += size
-    return data[at - size:at].decode()
-def value(kind):
-    if kind == 8:
-        return text()
-    if kind == 9:
-        kind, count = take("I"), take("Q")
-        items = [value(kind) for _ in range(count)]
-        return " ".join(str(item) for item in [count] + items[:3] + items[-2:])
-    return take("BbHhIif?..Qqd"[kind])
-for _ in range(take("Q")):
-    name = text()
-    print(name, value(take("I")), sep=" = ")
-PY
-}
-
 # is KEY VALUE - in t.gguf; "": there is no such key.
 is() {
     local found
-    [ "$tmp/keys" -nt "$tmp/t.gguf" ] || keys "$tmp/t.gguf" >"$tmp/keys"
+    [ "$tmp/keys" -nt "$tmp/t.gguf" ] || gguf keys "$tmp/t.gguf" >"$tmp/keys"
     found=$(grep -F -- "$1 = " "$tmp/keys")
     [ "${found#"$1 = "}" = "$2" ] || problem "$found, not $2"
 }

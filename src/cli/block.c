@@ -18,12 +18,12 @@ static int read_input(struct cli_block *b)
 
 int cli_block_open(struct cli_block *b, bool chooses, vkmoe_device **device)
 {
-    const char *const inputs[] = { b->input, b->router_input, b->checkpoint };
+    const char *const inputs[] = { b->input, b->router_input };
     const char *const outputs[] = { b->output, b->ids, b->weights };
     struct cli_run *run = &b->run;
     int status = 0;
     for (int i = 0; i < 3 && status == 0; i++)
-        status = cli_output_open(outputs[i], inputs, 3);
+        status = cli_output_open(outputs[i], inputs, 2);
     if (status == 0)
         status = cli_open_device(b->device, b->validate, device);
     if (status != 0)

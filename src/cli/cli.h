@@ -251,6 +251,9 @@ bool cli_is_stdout(const char *path);
 // `path` without symbolic links; its last part need not exist. free(); NULL, with errno, if its
 // folder does not exist.
 char *cli_resolve(const char *path);
+// From now on no output may replace this file, or what a model's folder holds of a model;
+// cli_open_model() says so of all it opens.
+void cli_output_protect(const char *path);
 // For messages: "standard output", or the path.
 const char *cli_output_name(const char *path);
 // Where to print words to, once the outputs are open.
@@ -259,9 +262,10 @@ FILE *cli_words(void);
 void cli_print_written(const char *const *paths, uint32_t count);
 
 // To be called before the work, which is in vain if it fails. `path` NULL is ignored.
-// `inputs` (NULL entries are ignored; a folder is a model's) and earlier outputs are refused.
+// `inputs` (NULL entries are ignored), files of a model that was opened, and earlier outputs are
+// refused.
 int cli_output_open(const char *path, const char *const *inputs, uint32_t input_count);
-// The first of these refusals by itself, for an output that is written in another way.
+// The first two of these refusals by themselves, for an output that is written in another way.
 int cli_output_check(const char *path, const char *const *inputs, uint32_t input_count);
 // Writes [rows][columns] to the file that cli_output_open() prepared for `path`.
 int cli_output_write_f32(const char *path, const float *data, uint64_t rows, uint64_t columns);

@@ -32,10 +32,10 @@ static int run_chunks(struct cli_session *s, float *logits)
 
 static int run_job(const struct job *job, struct cli_session *s)
 {
-    const char *const read[] = { job->tokens, job->checkpoint, job->input };
+    const char *const read[] = { job->tokens, job->input };
     int status = cli_session_open_ids(s, job->checkpoint, job->tokens, job->input);
     if (status == 0)
-        status = cli_output_open(job->output, read, 3);
+        status = cli_output_open(job->output, read, 2);
     if (status == 0)
         status = cli_session_start(s,
             &(struct cli_session_params){

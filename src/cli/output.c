@@ -1,7 +1,9 @@
 // output.c - files that are there whole or not at all; see cli.h.
 #include "cli.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,27 +119,72 @@ static int open_stdout(struct output *output)
     return 0;
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+// ------------------------------------------------------------------- what is being read
+
+struct file_id {
+    dev_t device;
+    ino_t inode;
+};
+
+// The files of the models that were opened.
+static struct file_id *model_files;
+static uint32_t model_file_count;
+
+static struct file_id id_of(const struct stat *info)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+    return (struct file_id){ info->st_dev, info->st_ino };
 }
 
-// Whether `path` is in the folder of a model and one of the files that make it up.
-static bool is_of_model(const char *path, const struct stat *folder)
+static bool is_same(struct file_id a, struct file_id b)
+{
+    return a.device == b.device && a.inode == b.inode;
+}
+
+static bool is_of_model(struct file_id file)
+{
+    uint32_t i = 0;
+    while (i < model_file_count && !is_same(model_files[i], file))
+        i++;
+    return i < model_file_count;
+}
+
+static void protect_file(const struct stat *info)
+{
+    if (!S_ISREG(info->st_mode) || is_of_model(id_of(info)))
+        return;
+    struct file_id *files = cli_alloc((model_file_count + 1) * sizeof *files);
+    memcpy(files, model_files, model_file_count * sizeof *files);
+    files[model_file_count++] = id_of(info);
+    free(model_files);
+    model_files = files;
+}
+
+static bool is_name_of_model(const char *name)
 {
     static const char *const suffixes[] = { ".json", ".safetensors", ".model", ".txt", ".jinja",
-        ".tiktoken" };
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        ".tiktoken", ".gguf" };
     const char *suffix = strrchr(name, '.');
-    char *parent = cli_alloc(strlen(path) + 2);
-    struct stat info;
-    memcpy(parent, path, (size_t)(name - path));
-    const bool inside = stat(slash ? parent : ".", &info) == 0 && is_same(&info, folder);
-    free(parent);
-    for (size_t i = 0; inside && suffix && i < sizeof suffixes / sizeof *suffixes; i++)
+    for (size_t i = 0; suffix && i < sizeof suffixes / sizeof *suffixes; i++)
         if (strcmp(suffix, suffixes[i]) == 0)
             return true;
     return false;
+}
+
+void cli_output_protect(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return;
+    DIR *folder = S_ISDIR(info.st_mode) ? opendir(path) : NULL;
+    if (!folder) {
+        protect_file(&info);
+        return;
+    }
+    // Through links: a cache of models has its files elsewhere.
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        if (is_name_of_model(entry->d_name) && fstatat(dirfd(folder), entry->d_name, &info, 0) == 0)
+            protect_file(&info);
+    closedir(folder);
 }
 
 int cli_output_check(const char *path, const char *const *inputs, uint32_t input_count)
@@ -145,13 +192,11 @@ int cli_output_check(const char *path, const char *const *inputs, uint32_t input
     struct stat existing, input;
     if (!path || stat(path, &existing) != 0 || !S_ISREG(existing.st_mode))
         return 0;
-    for (uint32_t i = 0; i < input_count; i++) {
-        if (!inputs[i] || stat(inputs[i], &input) != 0)
-            continue;
-        if (S_ISDIR(input.st_mode) ? is_of_model(path, &input) : is_same(&input, &existing))
-            return cli_fail("%s: is an input too, and would be overwritten", path);
-    }
-    return 0;
+    bool is_read = is_of_model(id_of(&existing));
+    for (uint32_t i = 0; i < input_count; i++)
+        is_read |=
+            inputs[i] && stat(inputs[i], &input) == 0 && is_same(id_of(&input), id_of(&existing));
+    return is_read ? cli_fail("%s: is an input too, and would be overwritten", path) : 0;
 }
 
 static int check_conflicts(

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "checkpoint/opened.h"
-
 static const char about[] =
     "Writes the model SRC, a folder or a GGUF file, as one GGUF file DST. Matrices get the\n"
     "type, or one that their rows fit; norms, biases and gates stay f32. q4_K_M and q5_K_M are\n"
@@ -180,18 +178,6 @@ static void print_report(const struct job *job, const struct gguf_output *output
 
 // ------------------------------------------------------------------------------- work
 
-static int open_target(const struct job *job, const struct vkmoe_checkpoint *checkpoint)
-{
-    const struct tensors *tensors = &checkpoint->container.tensors;
-    const char **inputs = cli_alloc((tensors->file_count + 1) * sizeof *inputs);
-    inputs[0] = job->source;
-    for (uint32_t i = 0; i < tensors->file_count; i++)
-        inputs[i + 1] = tensors->files[i].path;
-    const int status = cli_output_open(job->target, inputs, tensors->file_count + 1);
-    free(inputs);
-    return status;
-}
-
 static int write_target(const struct job *job, struct gguf_output *output)
 {
     struct shown shown = { 0 };
@@ -221,7 +207,7 @@ static int write_target(const struct job *job, struct gguf_output *output)
 
 static int run(const struct job *job, vkmoe_checkpoint *checkpoint, struct gguf_output *output)
 {
-    int status = open_target(job, checkpoint);
+    int status = cli_output_open(job->target, NULL, 0);
     if (status == 0)
         status =
             cli_result(vkmoe_gguf_output_make(checkpoint, !job->no_tokenizer, output), job->source);

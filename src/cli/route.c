@@ -287,9 +287,9 @@ static int run_job(struct job *job)
         status = check_layer(job);
     if (status == 0)
         status = check_experts(job);
-    const char *const read[] = { job->tokens, job->prompt.file, job->checkpoint };
+    const char *const read[] = { job->tokens, job->prompt.file };
     if (status == 0)
-        status = cli_output_check(job->svg, read, 3);
+        status = cli_output_check(job->svg, read, 2);
     if (status == 0)
         status = cli_svg_check(job->svg);
     if (status == 0)

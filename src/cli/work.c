@@ -2,6 +2,7 @@
 #include "tuning_file.h"
 
 #include "base/try.h"
+#include "checkpoint/opened.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -31,7 +32,14 @@ int cli_open_device(const char *select, bool validate, vkmoe_device **out)
 
 int cli_open_model(const char *path, vkmoe_checkpoint **out)
 {
-    return cli_result(vkmoe_checkpoint_open(path, &cli_log, out), path);
+    const int status = cli_result(vkmoe_checkpoint_open(path, &cli_log, out), path);
+    if (status != 0)
+        return status;
+    const struct tensors *tensors = &(*out)->container.tensors;
+    cli_output_protect(path);
+    for (uint32_t i = 0; i < tensors->file_count; i++)
+        cli_output_protect(tensors->files[i].path);
+    return 0;
 }
 
 uint64_t cli_now(void)
