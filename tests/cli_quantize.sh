@@ -84,15 +84,21 @@ cmp -s <(tail -c 2000000 "$tmp/q4_K_M.gguf") <(tail -c 2000000 "$tmp/again.gguf"
 finish "a file as another file"
 
 quantize "$model" "$tmp/k.gguf" --type q4_0 --keep 'blk.0.*=f16' --keep 'attn_?.weight=q8_0' \
-    --keep 'token_embd.weight' --keep '*norm*=f16'
+    --keep 'token_embd.weight' --keep '*=q5_0'
 has '^attn_q.weight +4  f16, q8_0 '
-has '^attn_norm.weight +4  f16 '
 has '^token_embd.weight +1  f16 '
-has '^ffn_up_exps.weight +4  f16, q4_0 '
+has '^ffn_up_exps.weight +4  f16, q5_0 '
+# llama.cpp takes no other type of these.
+for name in attn_norm ffn_norm ffn_gate_inp; do
+    has "^$name.weight +4  f32 "
+done
+has '^output_norm.weight +1  f32 '
 quantize "$model" "$tmp/k.gguf" --type bf16 --keep 'blk.1.*=f16'
 has '^ffn_up_exps.weight +4  bf16, f16 '
 wrong 1 "--keep: 'attn_x*' fits no tensor's name" "$model" "$tmp/x.gguf" --type f16 \
-    --keep '*norm*' --keep 'attn_x*=q8_0'
+    --keep '*attn*' --keep 'attn_x*=q8_0'
+wrong 1 "--keep: '*norm*' fits only norms, biases and gates, which stay f32" "$model" \
+    "$tmp/x.gguf" --type f16 --keep '*norm*'
 [ ! -e "$tmp/x.gguf" ] || problem "there is a file"
 finish "--keep"
 

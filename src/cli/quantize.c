@@ -15,7 +15,7 @@ static const char about[] =
     "mixtures: of q6_K is what counts for more. From a folder, the model must run whole.\n"
     "\n"
     "Patterns are of names in the file, with or without 'blk.N.' before them. The first\n"
-    "that fits counts; without =T the tensor keeps the type that it has.\n";
+    "that fits counts; without =T a matrix keeps the type that it has.\n";
 
 struct job {
     const char *source, *target, *type;
@@ -214,8 +214,9 @@ static int run(const struct job *job, vkmoe_checkpoint *checkpoint, struct gguf_
     if (status != 0)
         return status;
     for (uint32_t i = 0; i < job->keep.count; i++) {
-        if (!cli_keep_fits(&job->keeps[i], output))
-            return cli_fail("--keep: '%s' fits no tensor's name", job->keeps[i].pattern);
+        const char *problem = cli_keep_problem(&job->keeps[i], output);
+        if (problem)
+            return cli_fail("--keep: '%s' %s", job->keeps[i].pattern, problem);
     }
     cli_choose_types(output, job->recipe, job->keeps, job->keep.count);
     status = write_target(job, output);
@@ -234,8 +235,7 @@ static int parse(struct job *job, int argc, char **argv)
         { .name = "keep",
             .value = "PATTERN=T",
             .texts = &job->keep,
-            .help =
-                "another type for tensors of such names, '*attn_v*=q8_0'; any number of times" },
+            .help = "another type for matrices of such names, '*attn_v*=q8_0'; up to 64 times" },
         { .name = "no-tokenizer", .flag = &job->no_tokenizer, .help = "leave the tokenizer out" },
     };
     const struct cli_usage usage = {

@@ -26,14 +26,15 @@ struct cli_keep {
 // "PATTERN=TYPE" or "PATTERN"; false: it is no such thing.
 bool cli_keep_parse(const char *text, struct cli_keep *out);
 
-// Whether there is a tensor that its pattern fits.
-bool cli_keep_fits(const struct cli_keep *keep, const struct gguf_output *output);
+// Why it changes nothing, for a message; NULL: it changes a tensor.
+const char *cli_keep_problem(const struct cli_keep *keep, const struct gguf_output *output);
 
 // After "blk.N.", or all of it.
 const char *cli_tensor_kind(const char *name);
 
-// Sets the type of each tensor: the first of `keeps` whose pattern fits decides, else the recipe.
-// Rows that are no whole blocks of a type get another, unless it is kept.
+// Sets the type of each tensor: f32 of norms, biases and gates; of others the first of `keeps`
+// whose pattern fits decides, else the recipe. Rows that are no whole blocks of a type get
+// another, unless it is kept.
 void cli_choose_types(struct gguf_output *output, const struct cli_recipe *recipe,
     const struct cli_keep *keeps, uint32_t keep_count);
 

@@ -70,7 +70,8 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
     return false;
 }
 
-// Norms, biases, gates, and what is small or touchy: it stays exact.
+// Norms, biases, gates, and what is small or touchy: it stays exact, whatever is asked for.
+// llama.cpp stops at most of these in another type.
 static bool stays_f32(const struct gguf_tensor *tensor)
 {
     static const char *const exact[] = { "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight",
@@ -114,13 +115,17 @@ static bool fits(const struct cli_keep *keep, const char *name)
         || fnmatch(keep->pattern, cli_tensor_kind(name), 0) == 0;
 }
 
-bool cli_keep_fits(const struct cli_keep *keep, const struct gguf_output *output)
+const char *cli_keep_problem(const struct cli_keep *keep, const struct gguf_output *output)
 {
+    const char *problem = "fits no tensor's name";
     for (uint32_t i = 0; i < output->tensor_count; i++) {
-        if (fits(keep, output->tensors[i].name))
-            return true;
+        if (!fits(keep, output->tensors[i].name))
+            continue;
+        if (!stays_f32(&output->tensors[i]))
+            return NULL;
+        problem = "fits only norms, biases and gates, which stay f32";
     }
-    return false;
+    return problem;
 }
 
 static const struct cli_keep *find_keep(
@@ -160,12 +165,12 @@ void cli_choose_types(struct gguf_output *output, const struct cli_recipe *recip
         struct gguf_tensor *tensor = &output->tensors[i];
         const struct cli_keep *keep = find_keep(tensor->name, keeps, keep_count);
         enum vkmoe_dtype dtype = recipe->dtype;
-        if (keep && !keep->recipe)
-            continue;
-        if (keep)
-            dtype = keep->recipe->dtype;
-        else if (stays_f32(tensor))
+        if (stays_f32(tensor))
             dtype = VKMOE_DTYPE_F32;
+        else if (keep && !keep->recipe)
+            continue;
+        else if (keep)
+            dtype = keep->recipe->dtype;
         else if (recipe->better != recipe->dtype)
             dtype = mixed_type(output, recipe, tensor, tied);
         tensor->dtype = fitting_type(dtype, tensor->shape[0]);
