@@ -1,15 +1,16 @@
 // vkmoe.h - devices, buffers, streams and weights of vkmoe, a library that runs
 // Mixture-of-Experts layers, and whole models made of them, on any GPU that speaks Vulkan.
 //
-// Five headers, each of which is the manual of what it declares:
+// Six headers, each of which is the manual of what it declares:
 //
 //     vkmoe.h      this one: status, log, device, buffer, stream, weights in host memory
 //     moe.h        one layer: router and experts, attention, the cache of keys and values
+//     sparse.h     parts of attention in moe.h: latents, keys that are chosen (NSA, MoSA)
 //     model.h      checkpoints in files, and a whole model on the device
 //     tokenizer.h  text to tokens and back, as a model's files say
 //     vulkan.h     for programs that have a Vulkan device of their own; needs Vulkan's headers
 //
-// moe.h includes this header, model.h includes moe.h, and tokenizer.h includes model.h.
+// moe.h includes this header and sparse.h, model.h includes moe.h, and tokenizer.h model.h.
 //
 // A program makes a device, objects that hold weights on it, and a stream. Functions that
 // compute record their work into the stream, and vkmoe_stream_submit() has the device do it:
@@ -18,7 +19,7 @@
 //     vkmoe_buffer_upload()   vkmoe_moe_forward()   vkmoe_stream_submit()
 //     vkmoe_stream_wait()     vkmoe_buffer_download()
 //
-// The rules below hold for all five headers.
+// The rules below hold for all six headers.
 //
 // Units. Sizes are in bytes, counts in elements, times in nanoseconds. Arrays are row-major
 // and written [rows][columns]; a matrix W that maps x to x Wt is [out][in], as checkpoints

@@ -142,6 +142,17 @@ static inline int tap_skip_all(const struct tap *tap, const char *reason)
     return 0;
 }
 
+// The same where there is no device; one that was asked for by name is missed.
+static inline int tap_without_device(const struct tap *tap)
+{
+    const char *wanted = getenv("VKMOE_TEST_DEVICE");
+    if (!wanted || tap->list)
+        return tap_skip_all(tap, "no Vulkan device can be used");
+    printf(
+        "not ok 1 - no Vulkan device that can be used is VKMOE_TEST_DEVICE, '%s'\n1..1\n", wanted);
+    return 1;
+}
+
 // Prints the plan; returns the exit code.
 static inline int tap_end(const struct tap *tap)
 {
