@@ -24,7 +24,7 @@ struct options {
     const char *filter, *device, *json_path;
     const struct card *card; // NULL: times, does not predict
     const char *shapes;      // NULL: the small ones
-    bool json, list, cold, exact, host;
+    bool json, list, help, cold, exact, host;
     uint64_t seed;
     uint32_t tokens[MAX_NUMBERS], token_count;        // 0: those of the table
     bool dtypes[ARRAY_SIZE(dtype_names)], has_dtypes; // none: those of the table
@@ -62,7 +62,8 @@ static const char usage[] =
     "  --host              times what the host does for a forward: of the whole model, if the\n"
     "                      shape's is known\n"
     "  --seed NUMBER       of weights and inputs; 1 if absent\n"
-    "  --json [FILE]       one JSON object, to standard output if no file is named, or -\n";
+    "  --json [FILE]       one JSON object, to standard output if no file is named, or -\n"
+    "  -h, --help          prints this\n";
 
 // ----------------------------------------------------------------------------- options
 
@@ -154,6 +155,8 @@ static bool parse(struct options *o, int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--list")) {
             o->list = true;
+        } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            o->help = true;
         } else if (!strcmp(argv[i], "--cold")) {
             o->cold = true;
         } else if (!strcmp(argv[i], "--host")) {
@@ -324,6 +327,33 @@ static int measure_all(struct plan *plan, const struct options *o)
     return !written || bad;
 }
 
+// Found out before the work, which would be in vain.
+static bool can_write(const char *path)
+{
+    FILE *file = fopen(path, "a"); // what is there stays until there is something better
+    if (file)
+        fclose(file);
+    else
+        fprintf(stderr, "vkmoe-bench: cannot write %s: %s\n", path, strerror(errno));
+    return file;
+}
+
+static int work(struct plan *plan, const struct options *o)
+{
+    if (o->list) {
+        list(plan);
+        return 0;
+    }
+    if (o->json_path && !can_write(o->json_path))
+        return 1;
+    if (o->card)
+        return predict_all(
+            &(struct predict_options){ o->card, o->device, o->seed, o->json, o->json_path },
+            plan->entries, plan->count);
+    return o->host ? host_time_all(o->device, o->seed, plan->entries, plan->count)
+                   : measure_all(plan, o);
+}
+
 // 1 if standard output could not be written.
 static int check_stdout(void)
 {
@@ -342,18 +372,11 @@ int main(int argc, char **argv)
     bool ok = plan && parse(&options, argc, argv);
     if (ok && options.card)
         choose_predicted(&options);
-    if (ok && make_plan(plan, &options)) {
+    if (ok && options.help) {
+        fputs(usage, stdout);
         result = 0;
-        if (options.list)
-            list(plan);
-        else if (options.card)
-            result = predict_all(&(struct predict_options){ options.card, options.device,
-                                     options.seed, options.json, options.json_path },
-                plan->entries, plan->count);
-        else if (options.host)
-            result = host_time_all(options.device, options.seed, plan->entries, plan->count);
-        else
-            result = measure_all(plan, &options);
+    } else if (ok && make_plan(plan, &options)) {
+        result = work(plan, &options);
     }
     if (plan)
         free(plan->entries);

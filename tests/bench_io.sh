@@ -17,6 +17,13 @@ fails() {
     fi
 }
 
+for help in --help -h; do
+    "$bench" $help >"$out" 2>"$err" || problem "$help: status $?"
+    has '^usage: vkmoe-bench'
+    [ ! -s "$err" ] || problem "$help: $(head -n 1 "$err")"
+done
+finish "--help is no error"
+
 for index in 99 4294967296 00 +0 ' 0' ''; do
     "${run[@]}" --device "$index" >"$out" 2>"$err"
     fails $? "no Vulkan device matches '$index': expected part of a name, or 0 to "
@@ -71,6 +78,7 @@ done
 [ $? = 2 ] || problem "--predict with an unknown shape: status is not 2"
 "$bench" --predict "${cards[0]}" --json none/report.json >"$out" 2>"$err"
 fails $? "cannot write none/report.json: No such file or directory"
+[ ! -s "$out" ] || problem "predicted all the same: $(head -n 1 "$out")"
 finish "what is no card is told in one line"
 
 # The same code counts both; other devices have other forms, but no other number of kernels here.
@@ -86,8 +94,9 @@ for tokens in 1 32; do
 done
 finish "as many dispatches are predicted as there are"
 
-"${run[@]}" --json none/report.json >/dev/null 2>"$err"
+"${run[@]}" --json none/report.json >"$out" 2>"$err"
 fails $? "cannot write none/report.json: No such file or directory"
+[ ! -s "$out" ] || problem "measured all the same: $(head -n 1 "$out")"
 "${run[@]}" >&- 2>"$err"
 fails $? "cannot write to standard output: Bad file descriptor"
 if [ -c /dev/full ]; then
