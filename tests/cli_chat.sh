@@ -89,7 +89,7 @@ chat 0 '' "$mixtral" --template chatml
 [ ! -s "$err" ] || problem "without a turn: $(cat "$err")"
 finish "lines end with LF or CR LF, the last with nothing; empty ones are no turns"
 
-chat 0 'class Stack:\n/clear\nclass Stack:\n /clear\n' "$mixtral" --template chatml --count $most
+chat 0 'class Stack:\n/clear \nclass Stack:\n /clear\n' "$mixtral" --template chatml --count $most
 [ "$(head -c $most "$out")" = "$(tail -c +$((most + 2)) "$out" | head -c $most)" ] ||
     problem "after /clear the same turn has another answer: $(cat "$out")"
 says '; generated: 48 tokens'
@@ -312,6 +312,9 @@ os.write(terminal, b"\x03")
 wait_for(rb"\nstopped: interrupted\r\n> ")
 os.write(terminal, b"x" * 1100 + b"\n")
 wait_for(rb"\nvkmoe: this turn's 1[0-9]* tokens do not fit: .*; /clear forgets them\r\n> ")
+for size, said in (4094, b"this turn's 4"), (5000, b"a terminal passes on no more than 4095"):
+    os.write(terminal, b"y" * size + b"\n")
+    wait_for(rb"\nvkmoe: " + said + rb".*\r\n> ")
 os.write(terminal, b"\x03")
 wait_for(rb"\nprompt: [0-9]+ tokens, .*\ndevice: [^\n]*\n")
 status = os.waitpid(child, 0)[1]

@@ -13,7 +13,8 @@ static const char about[] =
     "its own tokens. Ctrl-C ends an answer; at the prompt it, or the end of the\n"
     "input (Ctrl-D), ends the conversation, and a second one before the prompt is\n"
     "there ends vkmoe. The line /clear begins a new conversation. Empty lines are\n"
-    "passed over. Speed and device are printed to standard error.\n"
+    "passed over; of a line at a terminal, 4094 bytes are the most. Speed and device\n"
+    "are printed to standard error.\n"
     "\n"
     "Who says what is put in the words of the model's own template, which is not\n"
     "run but recognised: from chat_template.jinja, tokenizer_config.json or\n"
@@ -27,7 +28,10 @@ static const char about[] =
     "An answer ends at the tokens that end the model's texts, at those that end a\n"
     "turn in its template, after --count tokens, or where the context is full.\n";
 
-enum { DEFAULT_CONTEXT = 4096 };
+enum {
+    DEFAULT_CONTEXT = 4096,
+    TERMINAL_LINE = 4095, // what Linux's terminals cut longer lines to, without a word
+};
 
 static const char clear[] = "/clear";
 
@@ -162,9 +166,19 @@ static int ask(struct chat *chat, const char **line, size_t *size)
         fflush(chat->prompt);
     }
     const int status = cli_lines_next(&chat->lines, line, size);
+    const bool same_line = !*line || chat->lines.ended; // as the end of the input
     if (chat->prompt)
-        fprintf(chat->prompt, "%s%s", cli_style_off(CLI_BOLD), status == 0 && !*line ? "\n" : "");
+        fprintf(
+            chat->prompt, "%s%s", cli_style_off(CLI_BOLD), status == 0 && same_line ? "\n" : "");
     return status;
+}
+
+// Blanks behind it are not seen, and so do not count.
+static bool is_clear(const char *line, size_t size)
+{
+    while (size > 0 && line[size - 1] == ' ')
+        size--;
+    return size == sizeof clear - 1 && memcmp(line, clear, size) == 0;
 }
 
 static int talk(struct chat *chat)
@@ -173,9 +187,13 @@ static int talk(struct chat *chat)
     size_t size;
     int status;
     while ((status = ask(chat, &line, &size)) == 0 && line) {
-        if (size == sizeof clear - 1 && memcmp(line, clear, size) == 0) {
+        if (is_clear(line, size)) {
             forget(chat, 0);
             chat->turns = 0;
+        } else if (chat->prompt && size == TERMINAL_LINE) {
+            status = refuse_turn(chat,
+                "a terminal passes on no more than 4095 bytes of a line, and this one is as "
+                "long; longer turns come through a pipe");
         } else if (size > 0) {
             status = take_turn(chat, line, size);
         }
