@@ -209,8 +209,8 @@ expect 0 "${layer[@]}" --input "$tmp/none.npy" --output "$tmp/y_none.npy" "${dev
 is_json
 finish "layer: 0 tokens"
 
-refuse 1 "only 4 of them" layer "$model" --layer 4 --input "$input" --output "$tmp/new.npy" \
-    "${device[@]}"
+refuse 1 "has no block 4, only 0 to 3" layer "$model" --layer 4 --input "$input" \
+    --output "$tmp/new.npy" "${device[@]}"
 refuse 1 "no decoder block 0" layer "$model" --layer decoder.0 --input "$input" \
     --output "$tmp/new.npy" "${device[@]}"
 finish "layer: out of range"
@@ -368,6 +368,14 @@ grep -q $'\033' "$out" && problem "colours without a terminal"
 expect 0 check --json "${device[@]}" "$model"
 is_json
 [ "$(grep -c '"ids_equal":.*160' "$out")" = 4 ] || problem "not 4 layers in: $(cat "$out")"
+mkdir "$tmp/file"
+expect 0 quantize "$model" "$tmp/file/model.gguf" --type f32
+ln -s "$(realpath "$recorded")" "$tmp/file/recorded"
+expect 0 check "$tmp/file/model.gguf" "${device[@]}"
+has '^4 of 4 right: '
+(cd "$tmp/file" && "$vkmoe" check model.gguf "${device[@]}" >"$out" 2>"$err") ||
+    problem "by its name alone: $(cat "$err")"
+rm -r "$tmp/file"
 finish "check"
 
 mkdir "$tmp/wrong" "$tmp/wrong/recorded"

@@ -45,17 +45,11 @@ static enum vkmoe_status check(const char *function, const struct vkmoe_checkpoi
     if (!checkpoint || missing_output)
         return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID,
             "%s: %s is NULL", function, checkpoint ? missing_output : "checkpoint");
-    const bool decoder = block.part != VKMOE_PART_BLOCKS;
-    const uint32_t count = checkpoint->blocks.count[decoder];
-    if (block.part == VKMOE_PART_CROSS && count == 0)
+    if (block.part == VKMOE_PART_CROSS && checkpoint->blocks.count[true] == 0)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
             "%s: block %u has no attention to an encoder, only a decoder's blocks have one",
             checkpoint->container.path, block.index);
-    if (block.index >= count)
-        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
-            "%s: has no %s %u, only %u of them", checkpoint->container.path,
-            decoder ? "decoder block" : "block", block.index, count);
-    return VKMOE_OK;
+    return vkmoe_checkpoint_check_block(checkpoint, block);
 }
 
 enum vkmoe_status vkmoe_checkpoint_get_attention(

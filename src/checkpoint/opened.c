@@ -218,6 +218,25 @@ bool vkmoe_checkpoint_is_moe(const vkmoe_checkpoint *checkpoint, struct vkmoe_bl
         && checkpoint->blocks.moe[block.part != VKMOE_PART_BLOCKS][block.index];
 }
 
+static const char *stack_name(struct vkmoe_block block)
+{
+    return block.part != VKMOE_PART_BLOCKS ? "decoder block" : "block";
+}
+
+enum vkmoe_status vkmoe_checkpoint_check_block(
+    const struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block)
+{
+    const uint32_t count = checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS];
+    if (block.index < count)
+        return VKMOE_OK;
+    if (count == 0)
+        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
+            "%s: has no %s %u, and no decoder at all", checkpoint->container.path,
+            stack_name(block), block.index);
+    return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND, "%s: has no %s %u, only 0 to %u",
+        checkpoint->container.path, stack_name(block), block.index, count - 1);
+}
+
 // A block's layer, for `function`: of experts, or dense.
 static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block,
     bool moe, const char *function, struct vkmoe_moe_params *params)
@@ -225,15 +244,11 @@ static enum vkmoe_status get_layer(struct vkmoe_checkpoint *checkpoint, struct v
     if (!checkpoint || !params)
         return vkmoe_fail(checkpoint ? &checkpoint->log : NULL, VKMOE_ERROR_INVALID,
             "%s: %s is NULL", function, checkpoint ? "params" : "checkpoint");
-    const char *stack = block.part != VKMOE_PART_BLOCKS ? "decoder block" : "block";
-    if (block.index >= checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS])
-        return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_NOT_FOUND,
-            "%s: has no %s %u, only %u of them", checkpoint->container.path, stack, block.index,
-            checkpoint->blocks.count[block.part != VKMOE_PART_BLOCKS]);
+    TRY_RETURN(vkmoe_checkpoint_check_block(checkpoint, block));
     const bool holds = vkmoe_checkpoint_is_moe(checkpoint, block);
     if (holds != moe && !(holds && vkmoe_family_has_beside(checkpoint->kind.family)))
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED, "%s: %s %u holds %s",
-            checkpoint->container.path, stack, block.index,
+            checkpoint->container.path, stack_name(block), block.index,
             moe ? "no experts" : "experts, not one network");
     if (!moe && !checkpoint->kind.family->dense.up)
         return vkmoe_fail(&checkpoint->log, VKMOE_ERROR_UNSUPPORTED,

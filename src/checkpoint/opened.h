@@ -31,6 +31,10 @@ struct vkmoe_checkpoint {
 enum vkmoe_status vkmoe_checkpoint_read_settings(
     struct vkmoe_checkpoint *checkpoint, struct settings *settings);
 
+// NOT_FOUND, with a line, if there is no such block.
+enum vkmoe_status vkmoe_checkpoint_check_block(
+    const struct vkmoe_checkpoint *checkpoint, struct vkmoe_block block);
+
 // What an info says of tensors and files.
 void vkmoe_checkpoint_count_tensors(
     const struct tensors *tensors, struct vkmoe_checkpoint_info *info);

@@ -10,9 +10,9 @@
 
 static const char about[] =
     "Runs each Mixture-of-Experts block N of a model on recorded/layerN_moe_input.npy\n"
-    "in its directory, and compares with layerN_moe_output.npy and, if it is there,\n"
-    "layerN_moe_expert_ids.npy. Fails if an output is off by more than 2e-5 of the\n"
-    "outputs' rms, or an expert is another one.\n";
+    "in its folder, or in that of its file, and compares with\n"
+    "layerN_moe_output.npy and, if it is there, layerN_moe_expert_ids.npy. Fails if an\n"
+    "output is off by more than 2e-5 of the outputs' rms, or an expert is another one.\n";
 
 // Largest error, as a share of the rms of the recorded output: two computations in f32
 // that add in different orders stay below it.
@@ -40,6 +40,7 @@ struct result {
 
 struct check {
     const char *path, *select;
+    char *folder; // of `path`, or around it if it is a file
     bool json, validate;
     vkmoe_checkpoint *checkpoint;
     vkmoe_device *device;
@@ -48,12 +49,25 @@ struct check {
     uint32_t count, recorded;
 };
 
+static char *find_folder(const char *path)
+{
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    const bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    char *folder = cli_alloc(strlen(path) + 2);
+    if (is_folder || slash)
+        memcpy(folder, path, is_folder ? strlen(path) : (size_t)(slash - path));
+    else
+        folder[0] = '.';
+    return folder;
+}
+
 static char *recorded_path(const struct check *check, struct vkmoe_block block, const char *what)
 {
-    const size_t size = strlen(check->path) + 80;
+    const size_t size = strlen(check->folder) + 80;
     char *path = cli_alloc(size);
-    snprintf(path, size, "%s/recorded/layer%s_moe_%s.npy", check->path, cli_block_label(block).text,
-        what);
+    snprintf(path, size, "%s/recorded/layer%s_moe_%s.npy", check->folder,
+        cli_block_label(block).text, what);
     return path;
 }
 
@@ -363,7 +377,7 @@ static int run_check(struct check *check)
         return status;
     if (check->recorded == 0)
         return cli_fail(
-            "%s/recorded: has no layerN_moe_input.npy of any layer with experts", check->path);
+            "%s/recorded: has no layerN_moe_input.npy of any layer with experts", check->folder);
     if (check->json)
         status = print_json(check, ok);
     else
@@ -381,7 +395,9 @@ int cli_command_check(int argc, char **argv)
     int status = CLI_PARSE_MODEL(argc, argv, "check", &check.path, options, about);
     if (status >= 0)
         return status;
+    check.folder = find_folder(check.path);
     status = run_check(&check);
+    free(check.folder);
     for (uint32_t i = 0; i < check.count; i++)
         free(check.results[i].rows);
     free(check.results);
