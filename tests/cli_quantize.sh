@@ -107,6 +107,8 @@ quantize "$tmp/q8_0.gguf" "$tmp/mixed.gguf" --type f32 --keep ffn_gate_exps.weig
 has '^ffn_gate_exps.weight +4  q8_0 '
 has '^ffn_up_exps.weight +4  f32 '
 logits "$tmp/mixed.gguf" "$tmp/mixed.npy"
+expect 0 info "$tmp/mixed.gguf"
+has '^weights +q8_0, f32, '
 "$near" "$tmp/mixed.npy" "$tmp/q8_0.npy" 1e-5 >"$out" || problem "$(cat "$out")"
 rm "$tmp/mixed.gguf"
 finish "gate and up of different types"

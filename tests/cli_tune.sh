@@ -84,7 +84,7 @@ has "tuning +none, would be $file"
 finish "what is stale or no tuning is ignored, with one line"
 
 refuse 2 "--shape is 'nonsense', expected one of mixtral-8x7b," tune --shape nonsense
-refuse 2 "--dtype is 'f7'" tune --dtype f7
+refuse 2 "--dtype is 'f7', expected one of f32 f16 " tune --dtype f7
 refuse 2 "--seconds is '0'" tune --seconds 0
 refuse 2 "MODEL and --shape exclude each other" tune "$model" --shape olmoe-1b-7b
 refuse 2 "MODEL and --dtype exclude each other" tune "$model" --dtype f16

@@ -39,7 +39,7 @@ struct facts {
     struct vkmoe_checkpoint_info info;
     // Of the first block with experts, if there is one and it can be used.
     struct vkmoe_moe_params params;
-    char router[256], activation[64];
+    char router[256], activation[64], formats[64]; // in words
     uint64_t block_size; // bytes of its expert matrices, the shared one included
     struct prospect layer, generate;
 };
@@ -100,9 +100,27 @@ static uint64_t size_of(const struct vkmoe_view *view, uint64_t rows, uint32_t c
     return view && view->data ? vkmoe_format_matrix_size(view->dtype, rows, columns) : 0;
 }
 
+// Each format once, the experts' first.
+static void name_formats(const struct vkmoe_moe_params *p, char *text, size_t size)
+{
+    const struct vkmoe_view *const views[] = { p->gate, p->up, p->down, &p->latent.down,
+        &p->latent.up, &p->shared.gate, &p->shared.up, &p->shared.down };
+    uint32_t seen = 0; // a bit for each
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        const struct vkmoe_view *view = views[i];
+        if (!view || !view->data || seen >> view->dtype & 1 || used >= size)
+            continue;
+        seen |= 1u << view->dtype;
+        used += (size_t)snprintf(
+            text + used, size - used, "%s%s", used ? ", " : "", cli_dtype_name(view->dtype));
+    }
+}
+
 static void describe(struct facts *facts)
 {
     const struct vkmoe_moe_params *p = &facts->params;
+    name_formats(p, facts->formats, sizeof facts->formats);
     cli_describe_router(p, facts->router, sizeof facts->router);
     cli_describe_activation(p, facts->activation, sizeof facts->activation);
     const uint64_t inner = (uint64_t)p->inner * p->experts;
@@ -260,8 +278,8 @@ static void add_experts(struct cli_table *table, const struct facts *facts)
     cli_table_add(table, CLI_PLAIN, "activation");
     cli_table_add(table, CLI_PLAIN, "%s", facts->activation);
     cli_table_add(table, CLI_PLAIN, "weights");
-    cli_table_add(table, CLI_PLAIN, "%s, %s for the experts of a block",
-        cli_dtype_name(info->dtype), cli_bytes(facts->block_size).text);
+    cli_table_add(table, CLI_PLAIN, "%s, %s for the experts of a block", facts->formats,
+        cli_bytes(facts->block_size).text);
 }
 
 // `text` from a file, for a terminal.

@@ -2,6 +2,9 @@
 #include "tuning_file.h"
 
 #include <string.h>
+#include <strings.h>
+
+#include "weights/format.h"
 
 static const char about[] =
     "Measures on the device how kernels should cut their work, and which of their\n"
@@ -60,13 +63,18 @@ static int find_shape(const char *name)
 
 static int find_dtype(const char *name)
 {
-    for (int dtype = 0; strcmp(cli_dtype_name((enum vkmoe_dtype)dtype), "unknown") != 0; dtype++) {
-        if (strcmp(cli_dtype_name((enum vkmoe_dtype)dtype), name) == 0) {
-            job.params.dtype = (enum vkmoe_dtype)dtype;
+    char names[512] = "";
+    size_t length = 0;
+    for (enum vkmoe_dtype dtype = 0; vkmoe_format(dtype); dtype++) {
+        const char *known = cli_dtype_name(dtype);
+        if (strcasecmp(known, name) == 0) {
+            job.params.dtype = dtype;
             return -1;
         }
+        if (length < sizeof names)
+            length += (size_t)snprintf(names + length, sizeof names - length, " %s", known);
     }
-    return cli_misuse("tune", "--dtype is '%s', which is no format of weights", name);
+    return cli_misuse("tune", "--dtype is '%s', expected one of%s", name, names);
 }
 
 // What experts work on: the hidden state, or a latent of it.
