@@ -61,6 +61,16 @@ layout(local_size_x = TILE_LANES) in;
 #define BODY gemm_narrow
 #define WIDE 1
 #include "lib/gemm_staged_body.glsl"
+#elif defined(INTEGER_TILE)
+#include "lib/gemm_integers.glsl"
+#define BODY gemm_wide
+#define WIDE (TILE_ROWS / 16)
+#include "lib/gemm_integers_body.glsl"
+#undef BODY
+#undef WIDE
+#define BODY gemm_narrow
+#define WIDE 1
+#include "lib/gemm_integers_body.glsl"
 #elif defined(COLUMNS)
 #include "lib/gemm_columns.glsl"
 #define BODY gemm_2
@@ -117,7 +127,7 @@ void main()
     else
         gemm_4(t);
 #endif
-#elif defined(SHARED_TILE)
+#elif defined(SHARED_TILE) || defined(INTEGER_TILE)
     if (t.rows > 16)
         gemm_wide(t);
     else

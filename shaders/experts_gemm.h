@@ -31,7 +31,8 @@ SPEC(17, GEMM_FAST, 0)      // 1: x is rounded to f16
 // Direct: so many matrices from table[experts] on, one for each head; source and result have a row
 // for each token and head.
 SPEC(18, GEMM_HEADS, 0)
-SPEC(19, GEMM_STEP, 1) // units at a time, see lib/gemm_steps.glsl: 1, 2 or 4, and units a multiple
+// Units at a time, see lib/gemm_steps.glsl: 1, 2 or 4, and units a multiple. In integers, words.
+SPEC(19, GEMM_STEP, 1)
 // Of the forms for matrix units, fast: h is f16, see below.
 SPEC(20, GEMM_HALF, 0)        // 1: source is
 SPEC(21, GEMM_RESULT_HALF, 0) // 1: result is; 2: shared_result is; 3: both

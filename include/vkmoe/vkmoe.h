@@ -142,8 +142,9 @@ struct vkmoe_log {
 };
 
 // How products are made on graphics cards with cooperative matrices, which multiply many rows, or
-// with instructions for packed bytes, which multiply few rows by weights in Q8_0, Q4_0, Q4_K and
-// Q6_K. Sums are f32 or exact in either case, and elsewhere there is no difference.
+// with instructions for packed bytes. Bytes multiply few rows by weights in Q8_0, Q4_0, Q4_K and
+// Q6_K; without matrices for such weights many rows as well, also in Q4_1, Q5_0, Q5_1, Q3_K, Q5_K
+// and MXFP4. Sums are f32 or exact in either case, and elsewhere there is no difference.
 enum vkmoe_precision {
     // As in f32: errors of a layer stay below 2e-5 of its outputs' rms; but with weights in Q4_K
     // and Q6_K, an infinity can make a NaN. Weights in any format but f32 are multiplied by the
@@ -151,9 +152,9 @@ enum vkmoe_precision {
     VKMOE_PRECISION_EXACT,
     // What weights multiply is rounded to f16, rows or parts of them scaled into its range first,
     // and so are weights in all formats but f32, which must be below 65504, and are lost below
-    // 6e-8. Of few rows, what weights in these four formats multiply is rounded to integers of 16
-    // bits, which share a scale with those of the same 32 columns (Q8_0), or of two such blocks or
-    // four (the others), and the weights are not; an infinity makes a NaN. The rms of a layer's
+    // 6e-8. What is multiplied as bytes is rounded to integers of 16 bits, which share a scale with
+    // those of the same 32 columns (Q8_0, and many rows), or of two such blocks or four (few rows),
+    // and the weights are not rounded; an infinity makes a NaN. The rms of a layer's
     // errors stays below 1e-3 of its outputs', if weights have an rms of 1e-4 or more.
     // Where many tokens attend, queries, keys, values and what these count for are rounded too: a
     // score may be off by a thousandth of itself.

@@ -12,3 +12,17 @@ unit unpack_mxfp4(weight_rows m, record_at at)
     const float scale = uintBitsToFloat((e - half_of_it + 63) << 23);
     return unit(w.a * scale, w.b * scale);
 }
+
+#ifdef INTEGER_TILE
+#define RECORD_MXFP4 272 // bytes
+
+// Bytes are twice the values. Of the least two exponents they are zeros.
+integer_run load_run_mxfp4(U32x4 strip, uint row, uint block, uint side)
+{
+    const uint at = block * RECORD_MXFP4;
+    const uvec4 q = load_u32x4_at(strip, at + row * 16, 0) >> side * 4 & 0x0f0f0f0fu;
+    const uint four = load_u32_at(U32(uvec2(strip)), at + 256 + row / 4 * 4);
+    const uint e = four >> row % 4 * 8 & 0xff;
+    return integer_run(twice_e2m1(q), uintBitsToFloat(max(e, 1) - 1 << 23), 0.0);
+}
+#endif

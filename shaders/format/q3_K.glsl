@@ -17,3 +17,21 @@ unit unpack_q3_K(weight_rows m, record_at at)
     const float scale = load_f16_of(m, at, 108) * (float(s) - 32.0);
     return to_unit(q, scale, -4.0 * scale);
 }
+
+#ifdef INTEGER_TILE
+#define RECORD_Q3_K 1760 // bytes
+
+integer_run load_run_q3_K(U32x4 strip, uint row, uint block, uint side)
+{
+    const uint record = block / 8 * RECORD_Q3_K, j = block % 8, n = 2 * j + side;
+    const uvec4 high = load_chunk_at(strip, record, row, 6, side);
+    const uvec4 low = load_chunk_at(strip, record, row, 6, 2 + j / 4 * 2 + side);
+    const uvec2 scales = load_u32x2_at(U32x2(uvec2(strip)), record + 1536 + row * 8);
+    const uint tops = load_u32_at(U32(uvec2(strip)), record + 1664 + row * 4);
+    const uint nibbles = (n % 8 < 4 ? scales.x : scales.y) >> n % 4 * 8;
+    const uint s = (nibbles >> n / 8 * 4 & 15) | (tops >> (n % 4 * 8 + n / 4 * 2) & 3) << 4;
+    const uvec4 q = (low >> j % 4 * 2 & 0x03030303u) | (high >> j & 0x01010101u) << 2;
+    return integer_run(
+        less(4, q), load_f16_at(strip, record + 1728, row) * (float(s) - 32.0), 0.0);
+}
+#endif

@@ -12,9 +12,9 @@ unit unpack_q4_K(weight_rows m, record_at at)
     return to_unit(bytes >> j % 2 * 4 & 0x0f0f0f0fu, s.x, s.y);
 }
 
-#ifdef INTEGER_DOT
 #define RECORD_Q4_K 2304 // bytes
 
+#ifdef INTEGER_DOT
 // Of pair i the 32 bytes with runs 2 i and 2 i + 1; their second half is in the record's last piece
 // of 16 bytes, or in that of 32 after the first half's.
 nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
@@ -81,5 +81,16 @@ uvec4 spread_scales_q4_K(uint at_once, uvec4 chunk, uint turn)
     }
     // The same; Intel's compiler sees that this is a choice by bits, one instruction.
     return uvec4(chunk.x, (early & high) | (late & low & ~high), 0);
+}
+#endif
+
+#ifdef INTEGER_TILE
+integer_run load_run_q4_K(U32x4 strip, uint row, uint block, uint side)
+{
+    const uint record = block / 8 * RECORD_Q4_K, j = block % 8;
+    const uvec4 chunk = load_u32x4_at(strip, record + row * 32, 0);
+    const uvec4 q = load_chunk_at(strip, record, row, 9, 1 + j / 2 * 2 + side);
+    const vec2 s = scales_6(chunk, j);
+    return integer_run(q >> j % 2 * 4 & 0x0f0f0f0fu, s.x, s.y);
 }
 #endif

@@ -9,3 +9,18 @@ unit unpack_q5_0(weight_rows m, record_at at)
     const float d = unpackHalf2x16(low).x;
     return to_unit(nibbles | spread_bits(bits >> at.part % 2 * 8) << 4, d, -16.0 * d);
 }
+
+#ifdef INTEGER_TILE
+#define RECORD_Q5_0 352 // bytes
+
+integer_run load_run_q5_0(U32x4 strip, uint row, uint block, uint side)
+{
+    const uint at = block * RECORD_Q5_0;
+    const uvec4 q = load_u32x4_at(strip, at + row * 16, 0) >> side * 4 & 0x0f0f0f0fu;
+    U32 words = U32(uvec2(strip));
+    const uint low = load_u32_at(words, at + 256 + row * 4); // d, and the bits of 16 elements
+    const uint other = load_u32_at(words, at + 320 + row / 2 * 4) >> row % 2 * 16;
+    const uint bits = side == 0 ? low >> 16 : other;
+    return integer_run(less(16, q | spread_16_bits(bits) << 4), unpackHalf2x16(low).x, 0.0);
+}
+#endif

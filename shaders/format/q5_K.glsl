@@ -13,3 +13,18 @@ unit unpack_q5_K(weight_rows m, record_at at)
     return to_unit(
         (bytes >> j % 2 * 4 & 0x0f0f0f0fu) | (bits >> j & 0x01010101u) << 4, s.x, s.y);
 }
+
+#ifdef INTEGER_TILE
+#define RECORD_Q5_K 2816 // bytes
+
+integer_run load_run_q5_K(U32x4 strip, uint row, uint block, uint side)
+{
+    const uint record = block / 8 * RECORD_Q5_K, j = block % 8;
+    const uvec4 chunk = load_u32x4_at(strip, record + row * 32, 0);
+    const uvec4 bits = load_chunk_at(strip, record, row, 11, 1 + side);
+    const uvec4 q = load_chunk_at(strip, record, row, 11, 3 + j / 2 * 2 + side);
+    const vec2 s = scales_6(chunk, j);
+    return integer_run(
+        (q >> j % 2 * 4 & 0x0f0f0f0fu) | (bits >> j & 0x01010101u) << 4, s.x, s.y);
+}
+#endif

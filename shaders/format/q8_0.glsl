@@ -11,9 +11,9 @@ unit unpack_q8_0(weight_rows m, record_at at)
         d * vec4(bytes.y << 24 >> 24, bytes.y << 16 >> 24, bytes.y << 8 >> 24, bytes.y >> 24));
 }
 
-#ifdef INTEGER_DOT
 #define RECORD_Q8_0 544 // bytes
 
+#ifdef INTEGER_DOT
 // Of a block of 8 rows, in strips of so many records.
 integer_rows integers_q8_0(U32x4 matrix, uint records, uint block)
 {
@@ -28,5 +28,14 @@ integer_block load_integers_q8_0(integer_rows m, uint r, uint record)
     const uint two = load_u32_at(U32(m.scales), record * RECORD_Q8_0 + r / 2 * 4);
     return integer_block(load_u32x4_at(U32x4(m.bytes), at, 0),
         load_u32x4_at(U32x4(m.bytes), at, 16), unpackHalf2x16(two >> (r % 2 * 16)).x);
+}
+#endif
+
+#ifdef INTEGER_TILE
+integer_run load_run_q8_0(U32x4 strip, uint row, uint block, uint side)
+{
+    const uint at = block * RECORD_Q8_0;
+    return integer_run(load_u32x4_at(strip, at + row * 32 + side * 16, 0),
+        load_f16_at(strip, at + 512, row), 0.0);
 }
 #endif

@@ -15,4 +15,14 @@ unit from_e2m1(uvec2 q, float scale)
         scale * vec4(from_e2m1(q.y), from_e2m1(q.y >> 8)).xzyw);
 }
 
+// Bytes below 16 as twice such floats, signed.
+uvec4 twice_e2m1(uvec4 q)
+{
+    const uvec4 low = q >> 1 & 0x01010101u, high = q >> 2 & 0x01010101u; // of the exponent
+    const uvec4 fraction = (q & 0x01010101u) + ((low | high) << 1);
+    const uvec4 size = fraction + (fraction & high * 255) + ((fraction & (low & high) * 255) << 1);
+    const uvec4 negative = size & (q >> 3 & 0x01010101u) * 255;
+    return (0x80808080u + size - 2 * negative) ^ 0x80808080u;
+}
+
 #endif

@@ -45,6 +45,34 @@ uint upper_nibbles(uint bytes)
 }
 #endif
 
+#ifdef INTEGER_TILE
+// 16 columns of a row for gemm_integers.glsl, which are `scale` times signed bytes, and `offset`.
+struct integer_run { uvec4 bytes; float scale, offset; };
+
+// The row's of the strip's sixteen f16s from `offset` on, in bytes.
+float load_f16_at(U32x4 strip, uint offset, uint row)
+{
+    const uint two = load_u32_at(U32(uvec2(strip)), offset + row / 2 * 4);
+    return unpackHalf2x16(two >> row % 2 * 16).x;
+}
+
+// As load_chunk_of() in pieces.glsl.
+uvec4 load_chunk_at(U32x4 strip, uint record, uint row, uint chunks, uint c)
+{
+    const uint size = c == chunks / 2 * 2 ? 16 : 32;
+    return load_u32x4_at(strip, record + c / 2 * 512 + row * size + c % 2 * 16, 0);
+}
+
+// Bytes below 128 less `n`, up to 128, as signed ones.
+uvec4 less(uint n, uvec4 bytes) { return (bytes + (128 - n) * 0x01010101u) ^ 0x80808080u; }
+
+// 16 bits, each at bit 0 of a byte.
+uvec4 spread_16_bits(uint bits)
+{
+    return (uvec4(bits, bits >> 4, bits >> 8, bits >> 12) & 0xf) * 0x00204081u & 0x01010101u;
+}
+#endif
+
 // What formats are read by: row r of the block of 8 rows that is a half of a strip.
 struct weight_rows {
     U32x4 matrix;

@@ -89,13 +89,21 @@ static struct experts_gemm_push sorted_push(const struct experts *e, const struc
     return push;
 }
 
-// K is padded to 16, or to whole blocks. Slices of 32 need half the barriers, but more registers
-// than Xe-HPG has, and more shared memory than there is for weights that are unpacked exactly.
+// K is padded to 16, or to whole blocks. In integers, Intel's lanes have no registers for two words
+// of q4_K's rows, and the like, at a time in the larger tile. Slices of 32 need half the barriers,
+// but more registers than Xe-HPG has, and more shared memory than there is for weights that are
+// unpacked exactly.
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec)
 {
     if (form->needs & NEED_uniform_loads)
         spec[GEMM_STEP] = units % 4 == 0 ? 4 : units % 2 == 0 ? 2 : 1;
+    if (form->needs & NEED_integer_dot) {
+        const bool is_tight = device->least_subgroup_size < 32 && form->tile.rows > 32
+            && vkmoe_format((enum vkmoe_dtype)spec[GEMM_TYPE])->elements == 256;
+        spec[GEMM_STEP] = is_tight ? 1 : 2;
+        spec[GEMM_WHOLE] = spec[GEMM_PACKED] && source_columns % 32 == 0;
+    }
     if (!(form->needs & NEED_ANY_MATRIX))
         return;
     const struct matrix_units *matrices = &device->matrix_units;

@@ -18,7 +18,7 @@ static const struct kernel_shape shapes[] = { { 0 } };
 static enum vkmoe_dtype dtype_of(const struct gemm_case *c, const struct variant *variant)
 {
     uint32_t dtype = c->dtype;
-    if (variant->needs & NEED_ANY_MATRIX && !(variant->formats >> dtype & 1))
+    if (variant->needs & (NEED_ANY_MATRIX | NEED_integer_dot) && !(variant->formats >> dtype & 1))
         for (dtype = 0; !(variant->formats >> dtype & 1);)
             dtype++;
     return (enum vkmoe_dtype)dtype;
@@ -40,6 +40,8 @@ static bool fits(
     if (variant->needs & NEED_flexible_matrix || c->wide_rows)
         return variant->needs & NEED_flexible_matrix && c->wide_rows;
     const bool unpacks = units && !(variant->formats & FORMAT_f16);
+    if (variant->needs & NEED_integer_dot) // which is always fast, and knows no f16
+        return !c->half && !c->fast && (!c->unpacked || variant->formats >> c->dtype & 1);
     if (unpacks || c->unpacked)
         return unpacks && c->unpacked && variant->formats >> c->dtype & 1;
     if (units)

@@ -27,8 +27,8 @@ struct gemm_case {
     bool fast;                  // of forms for matrix units, those that can be exact as well
     double gain;                // of x; 0: 1
     bool mixed, part;           // of every third row of it only, of the second 128 columns only
-    bool unpacked;              // of forms for matrix units that unpack formats, which have all
-                                // else in common with the others
+    bool unpacked;              // of forms for integers, and of those for matrix units that unpack
+                                // formats, which have all else in common with the others
     uint32_t wide_rows;         // for forms with matrices of any size alone: GEMM_WIDE_ROWS
     uint32_t part_units;        // direct: GEMM_SPLIT, for forms that can
 };
