@@ -26,6 +26,14 @@ static double round_up(double value)
     return value > whole ? whole + 1 : whole;
 }
 
+static double peak_of(const struct card *card, const struct variant *form)
+{
+    if (form->needs & NEED_ANY_MATRIX)
+        return card->matrix_flops;
+    // Products of four bytes take as long as one of floats, and x has two bytes.
+    return form->needs & NEED_integer_dot ? 2 * card->flops : card->flops;
+}
+
 struct cost cost_of(const struct card *card, uint32_t wave, const struct recorded_dispatch *d)
 {
     const struct work *w = &d->work;
@@ -40,7 +48,7 @@ struct cost cost_of(const struct card *card, uint32_t wave, const struct recorde
         .waves = w->groups * group_waves,
         .in_flight = MIN(w->groups, room) * MIN(w->turn_bytes, w->group_bytes),
         .memory_ns = w->bytes / card->bandwidth * 1e9,
-        .flops_ns = w->flops / (matrices ? card->matrix_flops : card->flops) * 1e9,
+        .flops_ns = w->flops / peak_of(card, d->variant) * 1e9,
         .first_ns = w->waits * CACHED_NS,
     };
     if (c.in_flight > 0) {

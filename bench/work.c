@@ -172,7 +172,8 @@ static void experts_gemm(const struct scene *scene, const struct variant *varian
     const double shared_groups =
         shared ? (double)div_up(push->tokens, push->tile_rows) * push->shared_row_tiles : 0;
     const bool matrices = variant->needs & NEED_ANY_MATRIX;
-    const double slice = matrices ? d->spec[GEMM_SLICE] : 16; // columns that it asks for at once
+    const double columns = variant->needs & NEED_integer_dot ? 32 : 16;
+    const double slice = matrices ? d->spec[GEMM_SLICE] : columns; // that it asks for at once
     work->lanes = matrices ? d->spec[GEMM_LANES] : tile->lanes;
     work->groups = d->indirect ? tiles * row_tiles + shared_groups : d->groups;
     work->group_bytes = matrix + push->tile_rows * row_bytes;

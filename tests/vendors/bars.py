@@ -62,6 +62,11 @@ def turns(told):
     return max(1, round(loop['load_bytes'] / int(told['bytes'])))
 
 
+def cuts_x(name):
+    """Whether it multiplies weights with both bytes of x, one after the other."""
+    return name.startswith('experts_gemm') and 'integers' in name
+
+
 def figures(told, unit):
     """Of a weight of each lane of an instruction in decoding, of a matrix instruction's
     multiply-adds in prefill."""
@@ -75,6 +80,8 @@ def figures(told, unit):
             per = int(told['weights']) * turns(told) * told['lanes'] / loop['width']
     else:
         per = loop['macs'] / unit
+        if cuts_x(told['name']):
+            per /= 2
         row['lds_bytes'] = loop['shared_bytes'] / per
         row['barriers'] = loop['barriers']
         if loop['barriers'] and 'columns' in loop:
