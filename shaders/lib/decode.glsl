@@ -159,21 +159,41 @@ unit load_found_x(product p, uint t, unit_at at)
 }
 #endif
 
-// Those of units at, at + `ahead`, ..., DECODE_UNROLL of them; all are loaded before the first is
-// multiplied.
-void multiply_units(product p, unit_at at, uint ahead)
+// In formats with blocks of columns lanes own whole fours, in which scales are found once; but for
+// those for which lanes of Intel's, 8 or 16 together, have no registers.
+#ifdef BROADCAST
+#define OWNS_FOURS false
+#else
+#define OWNS_FOURS (DECODE_UNROLL % 4 == 0 && DECODE_TYPE >= DTYPE_Q8_0 \
+    && DECODE_TYPE <= DTYPE_MXFP4 && DECODE_TYPE != DTYPE_Q5_K)
+#endif
+
+unit_at unit_of_turn(unit_at at, uint n)
+{
+    at.ahead = n;
+#ifndef BROADCAST // for which Debian 12's glslc would end here
+    if (OWNS_FOURS) {
+        at.first = n % 4;
+        at.ahead = n / 4;
+    }
+#endif
+    return at;
+}
+
+// The lane's DECODE_UNROLL units of a turn; all are loaded before the first is multiplied.
+void multiply_units(product p, unit_at turn)
 {
     unit first[DECODE_UNROLL], m[DECODE_UNROLL * DECODE_BLOCKS];
     float raw[DECODE_UNROLL];
     [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
-        at.ahead = n * ahead;
+        const unit_at at = unit_of_turn(turn, n);
         first[n] = load_found_x(p, 0, at);
         raw[n] = load_raw_x(p, 0, at);
         [[unroll]] for (uint b = 0; b < DECODE_BLOCKS; b++)
             m[n * DECODE_BLOCKS + b] = load_found_block(p, b, at);
     }
     [[unroll]] for (uint n = 0; n < DECODE_UNROLL; n++) {
-        at.ahead = n * ahead;
+        const unit_at at = unit_of_turn(turn, n);
         [[unroll]] for (uint t = 0; t < DECODE_TOGETHER; t++) {
             unit x = first[n];
             if (t > 0)
@@ -188,17 +208,18 @@ void multiply_units(product p, unit_at at, uint ahead)
 
 // Adds this lane's share of the product to the sums: the `step` lanes that share a row take turns,
 // this one is number c. Where they are whole fours, each takes DECODE_UNROLL fours in a row at
-// once, of which it owns one unit each: constant distances, which are part of a load.
+// once, of which it owns one unit each, or a fourth of them whole: constant distances, which are
+// part of a load.
 void multiply(product p, uint c, uint step)
 {
     uint i = c;
-    if (DECODE_UNROLL > 1 && step % 4 == 0) {
+    if (DECODE_UNROLL > 1 && (OWNS_FOURS || step % 4 == 0)) {
         const uint turn = DECODE_UNROLL * step; // units of all lanes
-        uint fours = c / 4 * DECODE_UNROLL;
+        uint fours = OWNS_FOURS ? c * (DECODE_UNROLL / 4) : c / 4 * DECODE_UNROLL;
         uint end = turn;
         find_addresses(p, c % 4);
         if (end <= p.units) do { // not a `for`, see address.glsl
-            multiply_units(p, unit_at(c % 4, fours, 0), 1);
+            multiply_units(p, unit_at(c % 4, fours, 0));
             fours += turn / 4;
             end += turn;
         } while (end <= p.units);

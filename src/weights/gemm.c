@@ -90,17 +90,20 @@ static struct experts_gemm_push sorted_push(const struct experts *e, const struc
 }
 
 // K is padded to 16, or to whole blocks. In integers, Intel's lanes have no registers for two words
-// of q4_K's rows, and the like, at a time in the larger tile. Slices of 32 need half the barriers,
-// but more registers than Xe-HPG has, and more shared memory than there is for weights that are
-// unpacked exactly.
+// at a time of q4_K's rows, and the like, in the larger tile, or of those whose blocks have scales
+// for each half. Slices of 32 need half the barriers, but more registers than Xe-HPG has, and more
+// shared memory than there is for weights that are unpacked exactly.
 void vkmoe_gemm_cut(const vkmoe_device *device, const struct variant *form, uint32_t units,
     uint32_t source_columns, uint32_t *spec)
 {
     if (form->needs & NEED_uniform_loads)
         spec[GEMM_STEP] = units % 4 == 0 ? 4 : units % 2 == 0 ? 2 : 1;
     if (form->needs & NEED_integer_dot) {
-        const bool is_tight = device->least_subgroup_size < 32 && form->tile.rows > 32
-            && vkmoe_format((enum vkmoe_dtype)spec[GEMM_TYPE])->elements == 256;
+        const uint32_t dtype = spec[GEMM_TYPE];
+        const bool in_halves = dtype == VKMOE_DTYPE_Q6_K || dtype == VKMOE_DTYPE_Q3_K;
+        const bool is_long = vkmoe_format((enum vkmoe_dtype)dtype)->elements == 256;
+        const bool is_tight =
+            device->least_subgroup_size < 32 && (in_halves || (is_long && form->tile.rows > 32));
         spec[GEMM_STEP] = is_tight ? 1 : 2;
         spec[GEMM_WHOLE] = spec[GEMM_PACKED] && source_columns % 32 == 0;
     }
