@@ -115,19 +115,26 @@ static void set_defaults(struct vkmoe_moe_params *p)
     p->gate = p->up = p->down = NULL;
 }
 
+static enum vkmoe_status create_products(
+    struct loading *loading, const struct vkmoe_moe_params *p, vkmoe_moe *moe)
+{
+    const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
+                                down = vkmoe_moe_down(p);
+    if (gate.count > 0)
+        TRY_RETURN(vkmoe_experts_create(loading, &gate, &moe->gate));
+    TRY_RETURN(vkmoe_experts_create(loading, &up, &moe->up));
+    return vkmoe_experts_create(loading, &down, &moe->down);
+}
+
 static enum vkmoe_status fill(
     struct loading *loading, const struct vkmoe_moe_params *p, vkmoe_moe *moe)
 {
     const struct router_source router = vkmoe_moe_router(p);
-    const struct experts_source gate = vkmoe_moe_gate(p), up = vkmoe_moe_up(p),
-                                down = vkmoe_moe_down(p);
     TRY_RETURN(vkmoe_router_create(loading, &router, &moe->router));
     loading->reorders = true;
-    if (gate.count > 0)
-        TRY_RETURN(vkmoe_experts_create(loading, &gate, &moe->gate));
-    TRY_RETURN(vkmoe_experts_create(loading, &up, &moe->up));
-    TRY_RETURN(vkmoe_experts_create(loading, &down, &moe->down));
-    loading->reorders = false;
+    const enum vkmoe_status status = create_products(loading, p, moe);
+    loading->reorders = false; // also for what the same loading makes after a failure
+    TRY_RETURN(status);
     TRY_RETURN(vkmoe_latent_experts_create(loading, p, &moe->latent));
     if (has_latent(p)) // which has output_bias
         return VKMOE_OK;
