@@ -212,9 +212,9 @@ VKMOE_API uint64_t vkmoe_moe_device_size(const vkmoe_moe *moe);
 //
 // and tokens * (shared.inner - k * hidden) * 4 more with a shared expert wider than k * hidden,
 // tokens * 8 more with router.levels, tokens * (k * inner + shared.inner) * 4 more where a gate has
-// another dtype than up, and of a folder whose columns are in another order (GPTQ's desc_act)
-// tokens * (k * (inner + hidden + 1) + hidden + shared.inner) * 4 more, and what a gate with
-// another one would need. With a latent its size counts instead of hidden, the shared expert does
+// another dtype than up, or its columns in another order than up has, and of a folder whose columns
+// are in another order (GPTQ's desc_act) tokens * (k * (inner + hidden + 1) + hidden
+// + shared.inner) * 4 more. With a latent its size counts instead of hidden, the shared expert does
 // not, and tokens * (2 * latent.size + hidden + 2 * shared.inner) * 4 more is needed.
 VKMOE_API uint64_t vkmoe_moe_scratch_size(const vkmoe_moe *moe, uint32_t tokens);
 
@@ -236,14 +236,14 @@ struct vkmoe_moe_forward_params {
 
 // Records one MoE forward: three dispatches for few tokens, otherwise five, or six with a
 // shared expert; one less if routing is supplied with its weights. Where a gate, of the shared
-// expert or of the others, has another dtype than up, gate and up are products of their own, which
-// makes two more, and one more with a shared expert that no latent stands beside. A latent makes
-// two more without a shared expert; with one, which then is products of its own, there are ten for
-// few tokens and twelve otherwise, one less without shared.gate. On graphics cards, up, down and a
-// gate that is apart are one more each where an expert can get so many tokens that experts with few
-// and with many are multiplied apart. More than 131072 tokens * k are worked off in several passes
-// of so many dispatches each. Inputs must not be written, nor any buffer freed, before the stream
-// has finished.
+// expert or of the others, has another dtype than up, or another order of columns, gate and up are
+// products of their own, which makes two more, and one more with a shared expert that no latent
+// stands beside. A latent makes two more without a shared expert; with one, which then is products
+// of its own, there are ten for few tokens and twelve otherwise, one less without shared.gate. On
+// graphics cards, up, down and a gate that is apart are one more each where an expert can get so
+// many tokens that experts with few and with many are multiplied apart. More than 131072 tokens * k
+// are worked off in several passes of so many dispatches each. Inputs must not be written, nor any
+// buffer freed, before the stream has finished.
 //
 // INVALID if a span is too short or misaligned; OUT_OF_MEMORY if scratch could not grow or a
 // pipeline could not be made. Nothing is recorded when it fails.
