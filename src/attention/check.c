@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/common.h"
 #include "base/try.h"
+#include "weights/order.h"
 #include "weights/view.h"
 
 #include <math.h>
@@ -94,7 +95,7 @@ static enum vkmoe_status check_head_experts(const struct caller *caller, const c
         "%s.router has groups or levels; its groups are the heads", name);
     CHECK(h->router.score != VKMOE_SCORE_SOFTMAX,
         "%s.router.score is SOFTMAX, which would be over all heads; SwitchHead has SIGMOID", name);
-    return VKMOE_OK;
+    return vkmoe_orders_refuse(caller, name, h->matrices, heads * h->experts);
 }
 
 // Heads' own experts, of values and of outputs.

@@ -9,6 +9,7 @@
 #include "device/shapes.h"
 #include "moe/self_test.h"
 #include "weights/format.h"
+#include "weights/order.h"
 #include "weights/view.h"
 
 #include "shaders/norm.h"
@@ -63,6 +64,8 @@ static enum vkmoe_status check_matrices(
             "latent.keys[%u] is transposed, others are not", h);
         TRY_RETURN(check_key(caller, l, h));
     }
+    TRY_RETURN(vkmoe_orders_refuse(caller, "latent.keys", l->keys, p->heads));
+    TRY_RETURN(vkmoe_orders_refuse(caller, "latent.values", l->values, p->heads));
     CHECK(l->query_rank == 0 || l->query_matrix.data, "latent.query_matrix is missing");
     TRY_RETURN(vkmoe_matrices_check(caller, "latent.values", l->values, p->heads, l->rank));
     const struct named_view views[] = {

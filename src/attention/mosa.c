@@ -9,6 +9,7 @@
 #include "device/tuning.h"
 #include "moe/record.h"
 #include "weights/format.h"
+#include "weights/order.h"
 #include "weights/view.h"
 
 #include "shaders/choose_tokens.h"
@@ -53,6 +54,9 @@ enum vkmoe_status vkmoe_mosa_check(
     CHECK(p->key.matrix.dtype == p->query.matrices[0].dtype
             && p->value.matrix.dtype == p->key.matrix.dtype,
         "mosa: query, key and value differ in dtype");
+    TRY_RETURN(vkmoe_orders_refuse(caller, "mosa: key", &p->key.matrix, 1));
+    TRY_RETURN(vkmoe_orders_refuse(caller, "mosa: value", &p->value.matrix, 1));
+    TRY_RETURN(vkmoe_orders_refuse(caller, "mosa.router", &m->router, 1));
     return check_others(caller, p);
 }
 

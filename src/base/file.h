@@ -21,13 +21,17 @@ typedef enum vkmoe_status file_read(
 // begins, else how many there are. Any thread.
 typedef const uint32_t *file_order(void *user, uint64_t offset, uint64_t *columns);
 
+// The name of the matrix that has byte `offset` of such a file. Any thread.
+typedef const char *file_matrix(void *user, uint64_t offset);
+
 struct vkmoe_file {
     int descriptor;
     const uint8_t *data; // the file, mapped; page-aligned
     uint64_t size;       // when it was opened, at least 1
     file_read *read;     // NULL: it is one of the operating system's
     file_order *order;   // NULL: all columns are stored as they are
-    void *user;          // of `read` and `order`
+    file_matrix *matrix; // of a file with an `order`
+    void *user;          // of these three
     char path[];
 };
 

@@ -119,6 +119,11 @@ static const uint32_t *order_at(void *user, uint64_t offset, uint64_t *columns)
     return m->order;
 }
 
+static const char *matrix_at(void *user, uint64_t offset)
+{
+    return find_matrix(user, offset)->name;
+}
+
 // --------------------------------------------------------------------------- finding
 
 const struct tensor *vkmoe_assembly_sibling(const struct candidate *candidate, const char *tail)
@@ -234,6 +239,7 @@ static enum vkmoe_status place(
     }
     TRY_RETURN(vkmoe_file_make(path, MAX(end, 1), read_assembled, assembly, log, &assembly->file));
     assembly->file->order = order_at;
+    assembly->file->matrix = matrix_at;
     return VKMOE_OK;
 }
 

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/format.h"
+#include "base/try.h"
 #include "base/value.h"
+#include "model/model.h"
+#include "weights/format.h"
 #include "session.h"
 
 static const char about[] =
@@ -151,32 +153,40 @@ static enum vkmoe_status try_layers(struct facts *facts)
             facts->params = params;
             describe(facts);
         }
+        if (status == VKMOE_OK)
+            status = vkmoe_moe_check(&(struct caller){ &cli_log, "vkmoe_moe_create" }, &params);
     }
     return status;
 }
+
+// Who refuses a part of a whole model.
+static const struct caller model_maker = { &cli_log, "vkmoe_model_create" };
 
 static enum vkmoe_status try_attention(struct facts *facts, struct vkmoe_block block)
 {
     struct vkmoe_attention_params attention = { VKMOE_INIT(vkmoe_attention_params) };
     struct vkmoe_view norm, second_norm;
-    enum vkmoe_status status = vkmoe_checkpoint_get_attention(facts->checkpoint, block, &attention);
-    return status == VKMOE_OK
-        ? vkmoe_checkpoint_get_norms(facts->checkpoint, block, &norm, &second_norm)
-        : status;
+    TRY_RETURN(vkmoe_checkpoint_get_attention(facts->checkpoint, block, &attention));
+    TRY_RETURN(vkmoe_attention_check(&model_maker, &attention));
+    return vkmoe_checkpoint_get_norms(facts->checkpoint, block, &norm, &second_norm);
 }
 
-// All that vkmoe_model_create() would read.
+// All that vkmoe_model_create() would read, and check before it asks a device for anything.
 static enum vkmoe_status try_whole(struct facts *facts)
 {
     struct vkmoe_frame frame = { VKMOE_INIT(vkmoe_frame) };
     const uint32_t all = facts->info.blocks + facts->info.decoder_blocks;
     enum vkmoe_status status = vkmoe_checkpoint_get_frame(facts->checkpoint, &frame);
+    if (status == VKMOE_OK)
+        status = vkmoe_frame_check(&model_maker, &frame);
     for (uint32_t i = 0; i < all && status == VKMOE_OK; i++) {
         struct vkmoe_block block = block_at(facts, i), cross = block;
         struct vkmoe_moe_params params = { VKMOE_INIT(vkmoe_moe_params) };
         status = vkmoe_checkpoint_is_moe(facts->checkpoint, block)
             ? vkmoe_checkpoint_get_moe(facts->checkpoint, block, &params)
             : vkmoe_checkpoint_get_mlp(facts->checkpoint, block, &params);
+        if (status == VKMOE_OK)
+            status = vkmoe_moe_check(&model_maker, &params);
         if (status == VKMOE_OK)
             status = try_attention(facts, block);
         cross.part = VKMOE_PART_CROSS;

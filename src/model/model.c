@@ -7,6 +7,7 @@
 #include "weights/format.h"
 #include "checkpoint/opened.h"
 #include "device/fit.h"
+#include "weights/order.h"
 
 #include <stdlib.h>
 
@@ -355,6 +356,12 @@ static enum vkmoe_status start_loading(vkmoe_model *n, vkmoe_checkpoint *checkpo
     return vkmoe_loading_tell(&n->loading, 0);
 }
 
+enum vkmoe_status vkmoe_frame_check(const struct caller *caller, const struct vkmoe_frame *f)
+{
+    TRY_RETURN(vkmoe_orders_refuse(caller, "embedding", &f->embedding, 1));
+    return vkmoe_orders_refuse(caller, "head", &f->head, 1);
+}
+
 static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
 {
     n->frame.struct_size = sizeof n->frame;
@@ -366,6 +373,7 @@ static enum vkmoe_status fill(vkmoe_model *n, vkmoe_checkpoint *checkpoint)
             n->params.chunk > MAX_TOKENS ? "chunk" : "encoder_capacity", n->rows, MAX_TOKENS);
     const struct caller who = creator(n), *caller = &who;
     CHECK_PRECISION(&n->params);
+    TRY_RETURN(vkmoe_frame_check(caller, &n->frame));
     TRY_RETURN(start_loading(n, checkpoint));
     TRY_RETURN(create_ends(n));
     TRY_RETURN(create_helpers(n));

@@ -66,4 +66,7 @@ static inline bool has_encoder(const vkmoe_model *model)
     return model->encoder.count > 0;
 }
 
+// UNSUPPORTED, with a line, for what no device could make of a frame.
+enum vkmoe_status vkmoe_frame_check(const struct caller *caller, const struct vkmoe_frame *frame);
+
 #endif

@@ -7,6 +7,7 @@
 #include "device/fit.h"
 #include "moe/record.h"
 #include "moe/self_test.h"
+#include "weights/order.h"
 #include "weights/view.h"
 
 #include <string.h>
@@ -55,6 +56,7 @@ enum vkmoe_status vkmoe_latent_experts_check(
         const struct projection *a = &projections[i];
         CHECK(a->view->data, "%s is required", a->name);
         TRY_RETURN(vkmoe_view_check(caller, &(struct named_view){ a->name, a->view, a->columns }));
+        TRY_RETURN(vkmoe_orders_refuse(caller, a->name, a->view, 1));
     }
     return VKMOE_OK;
 }

@@ -24,10 +24,17 @@ bool vkmoe_orders_equal(const struct vkmoe_view *a, const struct vkmoe_view *b)
             && memcmp(order, other, (size_t)columns * sizeof *order) == 0);
 }
 
-static enum vkmoe_status refuse(const struct loading *loading, const char *what)
+enum vkmoe_status vkmoe_orders_refuse(
+    const struct caller *caller, const char *name, const struct vkmoe_view *views, uint32_t count)
 {
-    return vkmoe_refuse(&loading->caller, VKMOE_ERROR_UNSUPPORTED,
-        "%s in another order (desc_act, or actorder)", what);
+    uint64_t columns;
+    for (uint32_t i = 0; i < count; i++)
+        if (vkmoe_view_order(&views[i], &columns))
+            return vkmoe_refuse(caller, VKMOE_ERROR_UNSUPPORTED,
+                "%s: tensor %s has its columns in another order (desc_act, or actorder), which is "
+                "not supported there",
+                name, vkmoe_view_name(&views[i]));
+    return VKMOE_OK;
 }
 
 enum vkmoe_status vkmoe_orders_create(struct loading *loading, const struct vkmoe_view *views,
@@ -40,7 +47,7 @@ enum vkmoe_status vkmoe_orders_create(struct loading *loading, const struct vkmo
     if (first == count)
         return VKMOE_OK;
     if (!loading->reorders)
-        return refuse(loading, "a matrix of this kind cannot have its columns");
+        return vkmoe_orders_refuse(&loading->caller, "a matrix", &views[first], 1);
     uint32_t *orders = malloc((size_t)count * columns * sizeof *orders);
     enum vkmoe_status status = VKMOE_OK;
     if (!orders)
@@ -49,7 +56,10 @@ enum vkmoe_status vkmoe_orders_create(struct loading *loading, const struct vkmo
     for (uint32_t e = 0; e < count && status == VKMOE_OK; e++) {
         const uint32_t *order = vkmoe_view_order(&views[e], &stored);
         if (order && stored != columns)
-            status = refuse(loading, "a matrix is a part of another one, which has its columns");
+            status = vkmoe_refuse(&loading->caller, VKMOE_ERROR_UNSUPPORTED,
+                "a matrix is a part of tensor %s, which has its columns in another order "
+                "(desc_act, or actorder)",
+                vkmoe_view_name(&views[e]));
         for (uint32_t i = 0; i < columns && status == VKMOE_OK; i++)
             orders[(size_t)e * columns + i] = order ? order[i] : i;
     }

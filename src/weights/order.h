@@ -10,6 +10,11 @@
 // Whether two matrices have their columns in the same order.
 bool vkmoe_orders_equal(const struct vkmoe_view *a, const struct vkmoe_view *b);
 
+// UNSUPPORTED, with a line, if one of `count` matrices has its columns in another order: of such as
+// nothing is brought into an order for. `name` is the caller's for them.
+enum vkmoe_status vkmoe_orders_refuse(
+    const struct caller *caller, const char *name, const struct vkmoe_view *views, uint32_t count);
+
 // The orders of the columns of `count` matrices, u32 [count][columns]; *out stays NULL if all are
 // as they are. UNSUPPORTED, with a line, if one is another's only in part, or if the loading's
 // caller brings no x into any order.

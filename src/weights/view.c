@@ -73,13 +73,26 @@ enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct v
     return VKMOE_OK;
 }
 
-const uint32_t *vkmoe_view_order(const struct vkmoe_view *view, uint64_t *columns)
+// Whether its file is one that may have columns in another order, and where it is in that.
+static bool is_made_up(const struct vkmoe_view *view, uint64_t *offset)
 {
     const struct vkmoe_file *file = view->data ? view->file : NULL;
     if (!file || !file->order)
-        return NULL;
-    const uint64_t offset = (uint64_t)((uintptr_t)view->data - (uintptr_t)file->data);
-    return offset < file->size ? file->order(file->user, offset, columns) : NULL;
+        return false;
+    *offset = (uint64_t)((uintptr_t)view->data - (uintptr_t)file->data);
+    return *offset < file->size;
+}
+
+const uint32_t *vkmoe_view_order(const struct vkmoe_view *view, uint64_t *columns)
+{
+    uint64_t at;
+    return is_made_up(view, &at) ? view->file->order(view->file->user, at, columns) : NULL;
+}
+
+const char *vkmoe_view_name(const struct vkmoe_view *view)
+{
+    uint64_t at;
+    return is_made_up(view, &at) ? view->file->matrix(view->file->user, at) : "";
 }
 
 // The elements of a [lines][length] view, `file` NULL, as floats whose places are `line_step`
@@ -145,8 +158,9 @@ static enum vkmoe_status put_back(const struct vkmoe_view *view, const struct vk
         return VKMOE_OK;
     if (stored_columns != columns || transposed)
         return vkmoe_fail(log, VKMOE_ERROR_UNSUPPORTED,
-            "%s: a part of a matrix, or its transpose, whose columns are stored in another order",
-            view->file->path);
+            "%s: a part of tensor %s, or its transpose, is asked for, whose columns are stored in "
+            "another order (desc_act, or actorder)",
+            view->file->path, vkmoe_view_name(view));
     float *stored = malloc(columns * sizeof *stored);
     if (!stored)
         return vkmoe_fail(log, VKMOE_ERROR_OUT_OF_MEMORY, "out of host memory");

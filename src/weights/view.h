@@ -35,6 +35,9 @@ enum vkmoe_status vkmoe_view_fetch(const struct vkmoe_view *view, const struct v
 // *columns is how many are in that order, 0 if the view does not begin with the first.
 const uint32_t *vkmoe_view_order(const struct vkmoe_view *view, uint64_t *columns);
 
+// The name of a matrix that has its columns in another order.
+const char *vkmoe_view_name(const struct vkmoe_view *view);
+
 // A view that is there as floats [rows][columns]. free(*out), which is NULL on failure.
 enum vkmoe_status vkmoe_view_floats(const struct vkmoe_view *view, const struct vkmoe_log *log,
     uint32_t rows, uint32_t columns, float **out);

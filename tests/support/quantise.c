@@ -8,6 +8,7 @@
 #include "allocate.h"
 #include "folder.h"
 #include "tap.h"
+#include "checkpoint/assembly.h"
 #include "checkpoint/checkpoint.h"
 #include "weights/format.h"
 
@@ -64,6 +65,19 @@ void quantise_write(struct quantise_file *file, const char *path)
 }
 
 // ---------------------------------------------------------------------------- folders
+
+enum vkmoe_status quantise_open(const char *path, const struct vkmoe_log *log,
+    struct quantisation *quantisation, struct container *out)
+{
+    enum vkmoe_status status = vkmoe_container_open(vkmoe_opener_find(path), path, log, out);
+    if (status == VKMOE_OK)
+        status = vkmoe_quantisation_read(out, log, quantisation);
+    if (status == VKMOE_OK)
+        status = vkmoe_container_open_tensors(out);
+    if (status == VKMOE_OK)
+        status = vkmoe_assembly_create(&out->tensors, quantisation, path, log, &out->assembly);
+    return status;
+}
 
 static bool ends_in(const char *text, const char *tail)
 {

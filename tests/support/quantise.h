@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vkmoe/vkmoe.h>
+
 // A safetensors file that is being written.
 struct quantise_file {
     char *header, *data;
@@ -21,6 +23,12 @@ void quantise_add_sized(struct quantise_file *file, const char *name, const char
     const char *sizes, const void *data, size_t size);
 // Writes it below the test's folder (folder.h), and frees it.
 void quantise_write(struct quantise_file *file, const char *path);
+
+// Opens a folder's tensors as a checkpoint does.
+struct container;
+struct quantisation;
+enum vkmoe_status quantise_open(const char *path, const struct vkmoe_log *log,
+    struct quantisation *quantisation, struct container *out);
 
 struct way {
     const char *name, *config; // quantization_config
@@ -37,6 +45,7 @@ struct way {
 
 extern const struct way quantise_ways[];
 extern const uint32_t quantise_way_count;
+struct way quantise_way_named(const char *name); // which there is
 
 // Writes quantised/ and plain/ below the test's folder; how many matrices were quantised, or -1
 // after a note.

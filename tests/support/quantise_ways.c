@@ -381,3 +381,11 @@ const struct way quantise_ways[] = {
         false, store_nvfp4_modelopt },
 };
 const uint32_t quantise_way_count = sizeof quantise_ways / sizeof *quantise_ways;
+
+struct way quantise_way_named(const char *name)
+{
+    for (uint32_t i = 0; i < quantise_way_count; i++)
+        if (strcmp(quantise_ways[i].name, name) == 0)
+            return quantise_ways[i];
+    abort();
+}
