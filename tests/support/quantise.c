@@ -122,8 +122,8 @@ static void add_plain(struct quantise_file *file, const struct tensor *tensor, c
 static double *read_values(const struct tensor *tensor)
 {
     enum vkmoe_dtype dtype;
-    if (!vkmoe_format_named(tensor->dtype, &dtype))
-        abort();
+    if (!vkmoe_format_named(tensor->dtype, &dtype) || vkmoe_format(dtype)->elements != 1)
+        abort(); // a block of several would overrun `value` below
     double *values = allocate(tensor->elements, sizeof *values);
     for (uint64_t i = 0; i < tensor->elements; i++) {
         float value;
