@@ -344,6 +344,22 @@ static const struct {
     { "an order by true", ORDERED("true"), 0, VKMOE_ERROR_INVALID, "has no order of columns" },
     { "a dynamic order", ORDERED("\"dynamic\""), 0, VKMOE_ERROR_INVALID,
         "has no order of columns" },
+#define IN_GROUPS(ordered, other) \
+    PACKED(",\"config_groups\":{\"a\":{\"targets\":[\"" ordered \
+           "\"],\"weights\":{\"num_bits\":8,\"group_size\":32,\"actorder\":\"group\"}}," \
+           "\"b\":{\"targets\":[\"" other "\"],\"weights\":{\"num_bits\":8,\"group_size\":32}}}")
+#define WITHOUT_ORDER(name) name ".weight_packed:I32:8,16:512 " name ".weight_scale:F32:8,2:64"
+    { "an order of others", IN_GROUPS("re:.*q_proj$", "Linear"), WITHOUT_ORDER("m"), 0, VKMOE_OK,
+        "" },
+    { "an order of others by name", IN_GROUPS("Linear", "m"), WITHOUT_ORDER("m"), 0, VKMOE_OK, "" },
+    { "an order of others by pattern", IN_GROUPS("Linear", "re:x|.*l\\\\.m"), WITHOUT_ORDER("l.m"),
+        0, VKMOE_OK, "" },
+    { "no order of a group that has one", IN_GROUPS("re:(l\\\\.)?m", "Linear"),
+        WITHOUT_ORDER("l.m"), 0, VKMOE_ERROR_INVALID, "l.m.weight_packed has no order of columns" },
+    { "a pattern that is not understood", IN_GROUPS("re:(?!l)", "Linear"), WITHOUT_ORDER("l.m"), 0,
+        VKMOE_ERROR_INVALID, "l.m.weight_packed has no order of columns" },
+    { "a group that begins otherwise", IN_GROUPS("Linear", "re:m"), WITHOUT_ORDER("l.m"), 0,
+        VKMOE_ERROR_INVALID, "l.m.weight_packed has no order of columns" },
     { "columns in another order, unsaid", GPTQ("\"bits\":4"), OUT_OF_ORDER, 0,
         VKMOE_ERROR_UNSUPPORTED, "desc_act" },
     { "no factor", PACKED(""), "m.weight_packed:U8:8,32:256 m.weight_scale:F8_E4M3:8,4:32", 0,

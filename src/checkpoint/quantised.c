@@ -1,6 +1,8 @@
 // quantised.c - see quantised.h.
 #include "checkpoint/quantised.h"
 
+#include <ctype.h>
+#include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +85,18 @@ static bool is_one_of(const char *text, const char *const *names, size_t count)
     return false;
 }
 
-// config_groups of compressed-tensors: what they say of weights has to be the same in all.
+// Of a group of compressed-tensors. true and dynamic are other names of group; with weight columns
+// stay in place.
+static bool is_ordered(const struct value *group)
+{
+    const struct value *weights = vkmoe_value_member(group, "weights");
+    const char *order = get_string(weights, "actorder");
+    return value_is_true(vkmoe_value_member(weights, "actorder"))
+        || (order && (strcasecmp(order, "group") == 0 || strcasecmp(order, "dynamic") == 0));
+}
+
+// config_groups of compressed-tensors: what they say of weights has to be the same in all, but for
+// the order of columns.
 static void read_groups(const struct value *object, struct quantisation *out)
 {
     static const char *const formats[] = { "float-quantized", "pack-quantized", "int-quantized",
@@ -100,7 +113,8 @@ static void read_groups(const struct value *object, struct quantisation *out)
     const struct value *rotated = vkmoe_value_member(rotations, "config_groups");
     if (vkmoe_value_begin(rotated) != vkmoe_value_end(rotated))
         refuse(out, "its weights are rotated (transform_config)");
-    VALUE_EACH(group, vkmoe_value_member(object, "config_groups"))
+    out->groups = vkmoe_value_member(object, "config_groups");
+    VALUE_EACH(group, out->groups)
     {
         const struct value *weights = vkmoe_value_member(group, "weights");
         const uint32_t bits = get_count(weights, "num_bits");
@@ -110,10 +124,7 @@ static void read_groups(const struct value *object, struct quantisation *out)
             refuse(out, "its groups of modules differ in bits or in group_size");
         out->bits = bits ? bits : out->bits;
         out->group = columns ? columns : out->group;
-        // true and dynamic are other names of group, with weight columns stay in place.
-        const char *order = get_string(weights, "actorder");
-        out->reordered = out->reordered || value_is_true(vkmoe_value_member(weights, "actorder"))
-            || (order && (strcasecmp(order, "group") == 0 || strcasecmp(order, "dynamic") == 0));
+        out->reordered = out->reordered || is_ordered(group);
         read_pair(vkmoe_value_member(weights, "block_structure"), out->block);
     }
 }
@@ -214,6 +225,7 @@ static enum vkmoe_status read_file(const struct container *container, const char
         read(root, out);
     if (out->name[0])
         snprintf(out->source, sizeof out->source, "%s/%s", container->path, name);
+    out->groups = NULL; // they go with the file
     free(root);
     return VKMOE_OK;
 }
@@ -242,6 +254,64 @@ enum vkmoe_status vkmoe_quantisation_read(
     for (size_t i = 0; i < ARRAY_SIZE(files) && status == VKMOE_OK && !out->name[0]; i++)
         status = read_file(container, files[i].name, files[i].read, log, out);
     return status;
+}
+
+// --------------------------------------------------------------------------- groups
+
+enum { LONGEST_PATTERN = 200 };
+
+// What a target of a group is to a module.
+enum match { MATCH_NONE, MATCH, MATCH_UNKNOWN };
+
+// Targets are patterns of Python's, re.match()'s. What POSIX's have in common with them is known.
+static enum match match_pattern(const char *pattern, const char *module)
+{
+    char text[LONGEST_PATTERN + 8];
+    regex_t compiled;
+    bool known = strlen(pattern) <= LONGEST_PATTERN && !strstr(pattern, "(?")
+        && !strpbrk(pattern, "{}") && !strstr(pattern, "[:");
+    for (const char *p = strchr(pattern, '\\'); known && p; p = strchr(p + 2, '\\'))
+        known = p[1] != '\0' && ispunct((unsigned char)p[1]);
+    snprintf(text, sizeof text, "^(%.*s)", LONGEST_PATTERN, pattern);
+    if (!known || regcomp(&compiled, text, REG_EXTENDED | REG_NOSUB) != 0)
+        return MATCH_UNKNOWN;
+    const bool matches = regexec(&compiled, module, 0, NULL, 0) == 0;
+    regfree(&compiled);
+    return matches ? MATCH : MATCH_NONE;
+}
+
+// Names of modules come first, then patterns, and last names of classes, which no file tells.
+enum { BY_NAME, BY_PATTERN, BY_CLASS, WAYS };
+
+static enum match match_target(const struct value *target, int way, const char *module)
+{
+    const char *text = value_text(target);
+    const bool is_pattern = text && strncmp(text, "re:", 3) == 0;
+    if (!text || is_pattern != (way == BY_PATTERN))
+        return MATCH_NONE;
+    if (is_pattern)
+        return match_pattern(text + 3, module);
+    return way == BY_CLASS          ? (strchr(text, '.') ? MATCH_NONE : MATCH)
+        : strcmp(text, module) == 0 ? MATCH
+                                    : MATCH_NONE;
+}
+
+bool vkmoe_quantisation_orders(const struct quantisation *quantisation, const char *module)
+{
+    bool is_told = false;
+    for (int way = 0; quantisation->reordered && !is_told && way < WAYS; way++) {
+        VALUE_EACH(group, quantisation->groups)
+        {
+            VALUE_EACH(target, vkmoe_value_member(group, "targets"))
+            {
+                const enum match match = match_target(target, way, module);
+                if (match == MATCH_UNKNOWN || (match == MATCH && is_ordered(group)))
+                    return true;
+                is_told = is_told || match == MATCH;
+            }
+        }
+    }
+    return quantisation->reordered && !is_told;
 }
 
 // --------------------------------------------------------------------------- tensors

@@ -15,13 +15,19 @@ struct quantisation {
     uint32_t group;    // columns that share a scale
     uint32_t block[2]; // rows and columns that do
     bool reordered;    // groups may not be runs of columns: desc_act, actorder
-    bool plain_zeros;  // zeros are stored as they are; else as one less, as gptq has it
+    // The container's, as long as it is there; NULL: all of its modules are alike.
+    const struct value *groups;
+    bool plain_zeros; // zeros are stored as they are; else as one less, as gptq has it
 };
 
 // From its settings, or else from the files that some tools write beside them. INVALID or
 // NOT_FOUND, with a line, for what cannot be read; then `out` is what was found before.
 enum vkmoe_status vkmoe_quantisation_read(
     const struct container *container, const struct vkmoe_log *log, struct quantisation *out);
+
+// Whether the settings say of a module that its groups may not be runs of columns. So they do where
+// they say it of some and cannot be understood.
+bool vkmoe_quantisation_orders(const struct quantisation *quantisation, const char *module);
 
 // From tensors that only quantised checkpoints have. Leaves `out` alone if there are none, or if
 // one that is not read is known already; those that are there belong to none that is.

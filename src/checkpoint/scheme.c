@@ -285,7 +285,8 @@ enum vkmoe_status vkmoe_scheme_others(const struct candidate *candidate, const c
     } else if (order) {
         set_absent(m, order);
     }
-    if (candidate->quantisation->reordered && m->scheme->orders && !order && m->row_scales > 1)
+    if (!order && m->scheme->orders && m->row_scales > 1
+        && vkmoe_quantisation_orders(candidate->quantisation, candidate->stem))
         return SCHEME_FAIL(candidate, INVALID, candidate->values,
             "has no order of columns, in a tensor %s%s, though the settings say that there is one "
             "(desc_act, or actorder)",
