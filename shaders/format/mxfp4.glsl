@@ -14,15 +14,11 @@ unit unpack_mxfp4(weight_rows m, record_at at)
 }
 
 #ifdef INTEGER_TILE
-#define RECORD_MXFP4 272 // bytes
-
 // Bytes are twice the values. Of the least two exponents they are zeros.
-integer_run load_run_mxfp4(U32x4 strip, uint row, uint block, uint side)
+integer_run run_mxfp4(weight_rows m, record_at at)
 {
-    const uint at = block * RECORD_MXFP4;
-    const uvec4 q = load_u32x4_at(strip, at + row * 16, 0) >> side * 4 & 0x0f0f0f0fu;
-    const uint four = load_u32_at(U32(uvec2(strip)), at + 256 + row / 4 * 4);
-    const uint e = four >> row % 4 * 8 & 0xff;
-    return integer_run(twice_e2m1(q), uintBitsToFloat(max(e, 1) - 1 << 23), 0.0);
+    const uint e = load_1_of(m, at, 16);
+    return integer_run(twice_e2m1(nibbles_of(load_chunk_of(m, at, 1, 0), at.part / 2)),
+        uintBitsToFloat(max(e, 1) - 1 << 23), 0.0);
 }
 #endif

@@ -8,9 +8,9 @@ unit unpack_q4_0(weight_rows m, record_at at)
     return to_unit(q, d, -8.0 * d);
 }
 
+#ifdef INTEGER_DOT
 #define RECORD_Q4_0 288 // bytes
 
-#ifdef INTEGER_DOT
 nibbles load_nibbles_q4_0(U32x4 strip, uint row, uint first, uint second)
 {
     nibbles w;
@@ -31,10 +31,9 @@ uint bytes_q4_0(nibbles w, uint n, uint side, uint i)
 #endif
 
 #ifdef INTEGER_TILE
-integer_run load_run_q4_0(U32x4 strip, uint row, uint block, uint side)
+integer_run run_q4_0(weight_rows m, record_at at)
 {
-    const uint at = block * RECORD_Q4_0;
-    const uvec4 q = load_u32x4_at(strip, at + row * 16, 0) >> side * 4 & 0x0f0f0f0fu;
-    return integer_run(less(8, q), load_f16_at(strip, at + 256, row), 0.0);
+    return integer_run(
+        less(8, nibbles_of(load_chunk_of(m, at, 1, 0), at.part / 2)), load_f16_of(m, at, 16), 0.0);
 }
 #endif

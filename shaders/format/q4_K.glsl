@@ -12,9 +12,9 @@ unit unpack_q4_K(weight_rows m, record_at at)
     return to_unit(bytes >> j % 2 * 4 & 0x0f0f0f0fu, s.x, s.y);
 }
 
+#ifdef INTEGER_DOT
 #define RECORD_Q4_K 2304 // bytes
 
-#ifdef INTEGER_DOT
 // Of pair i the 32 bytes with runs 2 i and 2 i + 1; their second half is in the record's last piece
 // of 16 bytes, or in that of 32 after the first half's.
 nibbles load_nibbles_q4_K(U32x4 strip, uint row, uint pair)
@@ -85,12 +85,11 @@ uvec4 spread_scales_q4_K(uint at_once, uvec4 chunk, uint turn)
 #endif
 
 #ifdef INTEGER_TILE
-integer_run load_run_q4_K(U32x4 strip, uint row, uint block, uint side)
+integer_run run_q4_K(weight_rows m, record_at at)
 {
-    const uint record = block / 8 * RECORD_Q4_K, j = block % 8;
-    const uvec4 chunk = load_u32x4_at(strip, record + row * 32, 0);
-    const uvec4 q = load_chunk_at(strip, record, row, 9, 1 + j / 2 * 2 + side);
-    const vec2 s = scales_6(chunk, j);
-    return integer_run(q >> j % 2 * 4 & 0x0f0f0f0fu, s.x, s.y);
+    const uint j = at.part / 4;
+    const uvec4 bytes = load_chunk_of(m, at, 9, 1 + 2 * (j / 2) + at.part / 2 % 2);
+    const vec2 s = scales_6(load_chunk_of(m, at, 9, 0), j);
+    return integer_run(nibbles_of(bytes, j % 2), s.x, s.y);
 }
 #endif

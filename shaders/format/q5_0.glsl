@@ -11,16 +11,12 @@ unit unpack_q5_0(weight_rows m, record_at at)
 }
 
 #ifdef INTEGER_TILE
-#define RECORD_Q5_0 352 // bytes
-
-integer_run load_run_q5_0(U32x4 strip, uint row, uint block, uint side)
+integer_run run_q5_0(weight_rows m, record_at at)
 {
-    const uint at = block * RECORD_Q5_0;
-    const uvec4 q = load_u32x4_at(strip, at + row * 16, 0) >> side * 4 & 0x0f0f0f0fu;
-    U32 words = U32(uvec2(strip));
-    const uint low = load_u32_at(words, at + 256 + row * 4); // d, and the bits of 16 elements
-    const uint other = load_u32_at(words, at + 320 + row / 2 * 4) >> row % 2 * 16;
-    const uint bits = side == 0 ? low >> 16 : other;
-    return integer_run(less(16, q | spread_16_bits(bits) << 4), unpackHalf2x16(low).x, 0.0);
+    const uvec4 nibbles = nibbles_of(load_chunk_of(m, at, 1, 0), at.part / 2);
+    const uint low = load_4_of(m, at, 16), high = load_2_of(m, at, 20);
+    const uint bits = at.part < 2 ? low >> 16 : high;
+    return integer_run(
+        less(16, nibbles | spread_16_bits(bits) << 4), unpackHalf2x16(low).x, 0.0);
 }
 #endif

@@ -15,16 +15,12 @@ unit unpack_q5_K(weight_rows m, record_at at)
 }
 
 #ifdef INTEGER_TILE
-#define RECORD_Q5_K 2816 // bytes
-
-integer_run load_run_q5_K(U32x4 strip, uint row, uint block, uint side)
+integer_run run_q5_K(weight_rows m, record_at at)
 {
-    const uint record = block / 8 * RECORD_Q5_K, j = block % 8;
-    const uvec4 chunk = load_u32x4_at(strip, record + row * 32, 0);
-    const uvec4 bits = load_chunk_at(strip, record, row, 11, 1 + side);
-    const uvec4 q = load_chunk_at(strip, record, row, 11, 3 + j / 2 * 2 + side);
-    const vec2 s = scales_6(chunk, j);
-    return integer_run(
-        (q >> j % 2 * 4 & 0x0f0f0f0fu) | (bits >> j & 0x01010101u) << 4, s.x, s.y);
+    const uint j = at.part / 4, odd = at.part / 2 % 2;
+    const uvec4 bits = load_chunk_of(m, at, 11, 1 + odd) >> j & 0x01010101u;
+    const uvec4 bytes = load_chunk_of(m, at, 11, 3 + 2 * (j / 2) + odd);
+    const vec2 s = scales_6(load_chunk_of(m, at, 11, 0), j);
+    return integer_run(nibbles_of(bytes, j % 2) | bits << 4, s.x, s.y);
 }
 #endif

@@ -16,9 +16,9 @@ unit unpack_q6_K(weight_rows m, record_at at)
     return unit(scale * (to_floats(q.x) - 32.0), scale * (to_floats(q.y) - 32.0));
 }
 
+#ifdef INTEGER_DOT
 #define RECORD_Q6_K 3360 // bytes
 
-#ifdef INTEGER_DOT
 // Pair i has the nibbles of bytes 32 i to 32 i + 31: of 128 elements blocks 0 and 2, or 1 and 3.
 nibbles load_nibbles_q6_K(U32x4 strip, uint row, uint pair)
 {
@@ -52,16 +52,13 @@ vec4 scales_q6_K(nibbles w, uint pair)
 #endif
 
 #ifdef INTEGER_TILE
-integer_run load_run_q6_K(U32x4 strip, uint row, uint block, uint side)
+integer_run run_q6_K(weight_rows m, record_at at)
 {
-    const uint record = block / 8 * RECORD_Q6_K, half_of_it = block / 4 % 2, c = block % 4;
-    const uvec4 low = load_chunk_at(strip, record, row, 13, 4 * half_of_it + 2 * (c % 2) + side);
-    const uvec4 high = load_chunk_at(strip, record, row, 13, 8 + 2 * half_of_it + side);
-    const uint s = block % 8 * 2 + side;
-    const uint four = load_u32_at(U32(uvec2(strip)), record + 3072 + row * 16 + s / 4 * 4);
-    const uvec4 q = (low >> c / 2 * 4 & 0x0f0f0f0fu) | (high >> c * 2 & 0x03030303u) << 4;
-    const int scale = int(four << 24 - s % 4 * 8) >> 24;
-    return integer_run(
-        less(32, q), load_f16_at(strip, record + 3328, row) * float(scale), 0.0);
+    const uint odd = at.part / 2 % 2, half_of_them = at.part / 16, c = at.part / 4 % 4;
+    const uvec4 low = load_chunk_of(m, at, 13, 4 * half_of_them + 2 * (c % 2) + odd);
+    const uvec4 high = load_chunk_of(m, at, 13, 8 + 2 * half_of_them + odd);
+    const int s = int(byte_of(load_chunk_of(m, at, 13, 12), at.part / 2) << 24) >> 24;
+    return integer_run(less(32, nibbles_of(low, c / 2) | (high >> c * 2 & 0x03030303u) << 4),
+        load_f16_of(m, at, 208) * float(s), 0.0);
 }
 #endif

@@ -11,9 +11,9 @@ unit unpack_q8_0(weight_rows m, record_at at)
         d * vec4(bytes.y << 24 >> 24, bytes.y << 16 >> 24, bytes.y << 8 >> 24, bytes.y >> 24));
 }
 
+#ifdef INTEGER_DOT
 #define RECORD_Q8_0 544 // bytes
 
-#ifdef INTEGER_DOT
 // Of a block of 8 rows, in strips of so many records.
 integer_rows integers_q8_0(U32x4 matrix, uint records, uint block)
 {
@@ -32,10 +32,9 @@ integer_block load_integers_q8_0(integer_rows m, uint r, uint record)
 #endif
 
 #ifdef INTEGER_TILE
-integer_run load_run_q8_0(U32x4 strip, uint row, uint block, uint side)
+integer_run run_q8_0(weight_rows m, record_at at)
 {
-    const uint at = block * RECORD_Q8_0;
-    return integer_run(load_u32x4_at(strip, at + row * 32 + side * 16, 0),
-        load_f16_at(strip, at + 512, row), 0.0);
+    return integer_run(load_chunk(m, at.chunk + at.part / 2, 2, at.ahead),
+        load_f16(m, at.chunk + 32, at.ahead), 0.0);
 }
 #endif

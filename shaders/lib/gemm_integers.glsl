@@ -9,11 +9,9 @@
 
 #define BLOCK 32 // columns, which share a scale of x
 #define WORDS (BLOCK / 4)
-// Of weights, columns that share a scale, in words.
 #define IS(name) (GEMM_TYPE == DTYPE_##name)
-#define RUN_WORDS (IS(Q6_K) || IS(Q3_K) ? WORDS / 2 : WORDS)
+#define RUN_WORDS (IS(Q6_K) || IS(Q3_K) ? WORDS / 2 : WORDS) // which share a scale of weights
 #define HAS_OFFSETS (IS(Q4_K) || IS(Q5_K) || IS(Q4_1) || IS(Q5_1))
-#define IS_LONG (IS(Q4_K) || IS(Q5_K) || IS(Q6_K) || IS(Q3_K)) // 256 columns a record
 #define MATRIX_ROWS (8 * BLOCKS)
 #define MATRIX_STRIDE (MATRIX_ROWS + 4) // keeps runs of 4 aligned, spreads the banks
 #define ROWS_STRIDE (TILE_ROWS + 4)
@@ -27,37 +25,10 @@ shared float staged_row_scale[TILE_ROWS];
 shared float staged_row_sum[2 * TILE_ROWS];
 shared tile staged_tile; // where it takes no registers
 
-#ifdef NARROW
-#define EACH_FORMAT(what) \
-    what(q4_0, Q4_0) what(q4_1, Q4_1) what(q5_0, Q5_0) what(q5_1, Q5_1) what(mxfp4, MXFP4) \
-    what(q4_K, Q4_K) what(q5_K, Q5_K) what(q6_K, Q6_K) what(q3_K, Q3_K)
-#else
-#define EACH_FORMAT(what) what(q8_0, Q8_0)
-#endif
-
-uint record_bytes()
+// Half `side` of a block of 32 columns of a row of the strip.
+integer_run load_half(weight_rows rows, uint strip, uint block, uint side)
 {
-#define RECORD_OF(name, NAME) \
-    if (GEMM_TYPE == DTYPE_##NAME) \
-        return RECORD_##NAME;
-    EACH_FORMAT(RECORD_OF)
-    return 0;
-}
-
-uint strip_bytes()
-{
-    const uint units = IS_LONG ? 32 : 4; // of a record
-    return (pc.units + units - 1) / units * record_bytes();
-}
-
-// Half `side` of a block of 32 columns of row `row` of a strip.
-integer_run load_run(U32x4 strip, uint row, uint block, uint side)
-{
-#define LOAD_RUN(name, NAME) \
-    if (GEMM_TYPE == DTYPE_##NAME) \
-        return load_run_##name(strip, row, block, side);
-    EACH_FORMAT(LOAD_RUN)
-    return integer_run(uvec4(0), 0.0, 0.0);
+    return load_run(rows, strip, pc.units, unit_at(block * (BLOCK / 8) + side * 2, 0, 0));
 }
 
 void stage_run(uint row, uint side, integer_run m)

@@ -16,9 +16,7 @@ void BODY(tile t)
     // What this thread stages: half a block of a matrix row, and of a token row.
     const uint own_row = lane % 64, own_side = lane / 64;
     const uint own_block = block_of(t, own_row / 8);
-    U32x4 matrix = matrix_of(t);
-    const uvec2 strip = further(matrix, own_block / 2 * strip_bytes());
-    const uint strip_row = own_block % 2 * 8 + own_row % 8;
+    weight_rows rows = weight_rows(matrix_of(t), own_block % 2, own_row % 8);
     const uint x_row = lane / 2, x_side = lane % 2;
     const bool stages_x = x_row < 16 * WIDE;
     const uint source = source_row(t, x_row) * pc.source_stride;
@@ -30,7 +28,7 @@ void BODY(tile t)
         staged_tile = t;
     uint block = first_unit() / (BLOCK / 8);
     const uint last = (end_unit() - 1) / (BLOCK / 8);
-    integer_run m = load_run(U32x4(strip), strip_row, block, own_side);
+    integer_run m = load_half(rows, own_block / 2, block, own_side);
     do {
         x_run x = x_run(unit_zero(), unit_zero());
         if (stages_x) {
@@ -43,7 +41,7 @@ void BODY(tile t)
             stage_x_run(x_row, x_side, x);
         barrier();
         block++;
-        m = load_run(U32x4(strip), strip_row, min(block, last), own_side);
+        m = load_half(rows, own_block / 2, min(block, last), own_side);
         [[unroll]] for (uint i = 0; i < 2 / BESIDE * (WORDS / RUN_WORDS); i++) {
             const uint first_block = BESIDE == 2 ? 0 : i % 2, run = i / (2 / BESIDE);
             ivec4 dots[BESIDE * WIDE];

@@ -84,6 +84,16 @@ uvec2 spread_bits(uint bits)
     return uvec2(bits & 0xf, bits >> 4 & 0xf) * 0x00204081u & 0x01010101u;
 }
 
+#ifdef INTEGER_TILE
+uvec4 spread_16_bits(uint bits) { return uvec4(spread_bits(bits), spread_bits(bits >> 8)); }
+
+// Lower nibbles, or upper ones.
+uvec4 nibbles_of(uvec4 bytes, uint upper) { return bytes >> upper * 4 & 0x0f0f0f0fu; }
+
+// Bytes below 128 less `n`, up to 128, as signed ones.
+uvec4 less(uint n, uvec4 bytes) { return (bytes + (128 - n) * 0x01010101u) ^ 0x80808080u; }
+#endif
+
 vec4 to_floats(uint bytes)
 {
     return vec4(bytes & 0xff, bytes >> 8 & 0xff, bytes >> 16 & 0xff, bytes >> 24);

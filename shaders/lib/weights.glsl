@@ -45,33 +45,9 @@ uint upper_nibbles(uint bytes)
 }
 #endif
 
-#ifdef INTEGER_TILE
-// 16 columns of a row for gemm_integers.glsl, which are `scale` times signed bytes, and `offset`.
+// And of those that gemm_integers.glsl does: 16 columns of a row, `scale` times signed bytes, and
+// `offset`.
 struct integer_run { uvec4 bytes; float scale, offset; };
-
-// The row's of the strip's sixteen f16s from `offset` on, in bytes.
-float load_f16_at(U32x4 strip, uint offset, uint row)
-{
-    const uint two = load_u32_at(U32(uvec2(strip)), offset + row / 2 * 4);
-    return unpackHalf2x16(two >> row % 2 * 16).x;
-}
-
-// As load_chunk_of() in pieces.glsl.
-uvec4 load_chunk_at(U32x4 strip, uint record, uint row, uint chunks, uint c)
-{
-    const uint size = c == chunks / 2 * 2 ? 16 : 32;
-    return load_u32x4_at(strip, record + c / 2 * 512 + row * size + c % 2 * 16, 0);
-}
-
-// Bytes below 128 less `n`, up to 128, as signed ones.
-uvec4 less(uint n, uvec4 bytes) { return (bytes + (128 - n) * 0x01010101u) ^ 0x80808080u; }
-
-// 16 bits, each at bit 0 of a byte.
-uvec4 spread_16_bits(uint bits)
-{
-    return (uvec4(bits, bits >> 4, bits >> 8, bits >> 12) & 0xf) * 0x00204081u & 0x01010101u;
-}
-#endif
 
 // What formats are read by: row r of the block of 8 rows that is a half of a strip.
 struct weight_rows {
@@ -172,7 +148,9 @@ record_at record_of(uint size, uint chunks, uint strip, uint units, unit_at at)
 //     unit unpack_<name>(weight_rows m, record_at at)
 // for a unit of the rows, and
 //     unit unpack(uint type, weight_rows m, uint strip, uint units, unit_at at)
-// for a unit of `units` of the rows' strip, of any of them.
+// for a unit of `units` of the rows' strip, of any of them. With INTEGER_TILE some formats have
+//     integer_run run_<name>(weight_rows m, record_at at)
+// likewise for a unit, an even one, and the next: load_run().
 #include "formats.glsl"
 #ifndef CODE_BOOK_GLSL
 void load_code_book(U32x2 table, uint lanes) { } // see lib/code_book.glsl
